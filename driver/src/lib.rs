@@ -1,0 +1,1 @@
+//! Device registers, DMA memory and rings

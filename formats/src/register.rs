@@ -1,0 +1,234 @@
+//! Register map of a NIC and its counters: one list, expanded to constants, names and the reference page.
+
+/// Who may write a register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read only.
+    Read,
+    /// Read and write.
+    ReadWrite,
+    /// Write only; reads as zero.
+    Write,
+}
+
+/// One 32-bit register.
+#[derive(Clone, Copy, Debug)]
+pub struct Register {
+    /// Byte offset in the BAR.
+    pub offset: u32,
+    /// Name.
+    pub name: &'static str,
+    /// Access.
+    pub access: Access,
+    /// Meaning.
+    pub text: &'static str,
+}
+
+macro_rules! registers {
+    ($($(#[doc = $text:literal])+ $NAME:ident = $offset:literal $access:ident),+ $(,)?) => {
+        $($(#[doc = $text])+ pub const $NAME: u32 = $offset;)+
+        /// Every register, by offset.
+        pub const REGISTERS: &[Register] = &[$(Register {
+            offset: $offset, name: stringify!($NAME), access: Access::$access, text: concat!($($text),+),
+        }),+];
+    };
+}
+
+registers! {
+    /// Identity: 0x54_52_4e_45 ("TRNE").
+    BLOCK_TYPE = 0x000 Read,
+    /// Identity: version of the register map, major << 16 | minor.
+    BLOCK_VERSION = 0x004 Read,
+    /// Identity: build number, 0 for the software engine.
+    BLOCK_BUILD = 0x008 Read,
+    /// Identity: low half of the formats digest; a driver refuses a NIC with another one.
+    FORMATS_DIGEST_LOW = 0x00c Read,
+    /// Identity: high half of the formats digest.
+    FORMATS_DIGEST_HIGH = 0x010 Read,
+    /// Flows the table and its overflow can hold.
+    FLOWS_MAX = 0x014 Read,
+    /// Ports that carry frames; 0 is the sync link.
+    PORTS_COUNT = 0x018 Read,
+    /// Own member number.
+    MEMBER = 0x040 ReadWrite,
+    /// Cluster number.
+    CLUSTER = 0x044 ReadWrite,
+    /// Low half of the own session; writing the high half starts it.
+    SESSION_LOW = 0x048 ReadWrite,
+    /// High half of the own session.
+    SESSION_HIGH = 0x04c ReadWrite,
+    /// Interval of heartbeats in µs.
+    BEAT_US = 0x050 ReadWrite,
+    /// Silence after which a path is late, in µs.
+    LATE_US = 0x054 ReadWrite,
+    /// Silence after which a path is silent, in µs.
+    SILENT_US = 0x058 ReadWrite,
+    /// Time after which a host that does not renew its liveness counts as dead, in µs.
+    HOST_ALIVE_US = 0x05c ReadWrite,
+    /// Field groups that replicate.
+    REPLICATE_GROUPS = 0x060 ReadWrite,
+    /// Largest frame to send, in bytes from the MAC addresses to the checksum.
+    FRAME_SIZE = 0x064 ReadWrite,
+    /// Interval in which each bucket's digest is sent, in µs.
+    DIGEST_US = 0x068 ReadWrite,
+    /// Tags of sync frames: S-tag << 16 | C-tag.
+    TAGS = 0x06c ReadWrite,
+    /// Bus address of the command ring, low half.
+    COMMAND_BASE_LOW = 0x100 ReadWrite,
+    /// Bus address of the command ring, high half.
+    COMMAND_BASE_HIGH = 0x104 ReadWrite,
+    /// Slots of the command ring, a power of two.
+    COMMAND_SLOTS = 0x108 ReadWrite,
+    /// Doorbell: commands written so far, modulo 2^32.
+    COMMAND_PRODUCER = 0x10c ReadWrite,
+    /// Commands taken so far, modulo 2^32.
+    COMMAND_CONSUMER = 0x110 Read,
+    /// Bus address of the event ring, low half.
+    EVENT_BASE_LOW = 0x120 ReadWrite,
+    /// Bus address of the event ring, high half.
+    EVENT_BASE_HIGH = 0x124 ReadWrite,
+    /// Slots of the event ring, a power of two.
+    EVENT_SLOTS = 0x128 ReadWrite,
+    /// Events written so far, modulo 2^32; the slots' phase says the same without a read.
+    EVENT_PRODUCER = 0x12c Read,
+    /// Doorbell: events read so far, modulo 2^32.
+    EVENT_CONSUMER = 0x130 ReadWrite,
+    /// Bit 0: rings run.
+    RING_ENABLE = 0x140 ReadWrite,
+    /// Bit 0: interrupt when events wait, bit 1: interrupt on errors.
+    INTERRUPT_ENABLE = 0x144 ReadWrite,
+    /// The same bits, pending; write ones to clear.
+    INTERRUPT_STATUS = 0x148 ReadWrite,
+    /// Low half of the cluster secret's word 0; seven more words follow.
+    SECRET = 0x180 Write,
+    /// Low half of counter 0; two words each, in the order of the counter list.
+    COUNTERS = 0x400 Read,
+}
+
+/// Value of [`BLOCK_TYPE`].
+pub const BLOCK_TYPE_VALUE: u32 = 0x5452_4e45;
+/// Value of [`BLOCK_VERSION`]: 0.1.
+pub const BLOCK_VERSION_VALUE: u32 = 0x0000_0001;
+
+macro_rules! counters {
+    ($($(#[doc = $text:literal])+ $Name:ident),+ $(,)?) => {
+        /// Counters of an engine; gauges say so.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(usize)]
+        pub enum Counter { $($(#[doc = $text])+ $Name),+ }
+        impl Counter {
+            /// Every counter with name and text, in register order.
+            pub const ALL: &'static [(Counter, &'static str, &'static str)] =
+                &[$((Counter::$Name, stringify!($Name), concat!($($text),+))),+];
+            /// Number of counters.
+            pub const COUNT: usize = Self::ALL.len();
+            /// Offset of the low word of this counter.
+            pub const fn offset(self) -> u32 { COUNTERS + 8 * self as u32 }
+        }
+    };
+}
+
+counters! {
+    /// Frames that arrived on any port.
+    FramesReceived,
+    /// Frames whose records were read.
+    FramesAccepted,
+    /// Refused: shorter than header and checksum.
+    FrameShort,
+    /// Refused: longer than the largest frame.
+    FrameLong,
+    /// Refused: not a sync frame.
+    FrameForeign,
+    /// Refused: another protocol version.
+    FrameVersion,
+    /// Refused: length and unit count disagree.
+    FrameLength,
+    /// Refused: checksum wrong.
+    FrameCrc,
+    /// Refused: another cluster.
+    FrameCluster,
+    /// Refused: sender unknown, or our own number.
+    FrameSender,
+    /// Refused: for another member.
+    FrameReceiver,
+    /// Refused: a session that was not welcomed.
+    FrameSession,
+    /// Refused: sequence not above the last one.
+    FrameSequence,
+    /// Frames a gap in the sequence says were lost on the way to us.
+    FramesMissing,
+    /// Frames sent.
+    FramesSent,
+    /// Frames we sent that an acknowledgement says were lost.
+    FramesLost,
+    /// Records in accepted frames.
+    RecordsReceived,
+    /// Flow records that changed the table.
+    RecordsApplied,
+    /// Flow records equal to what was there.
+    RecordsUnchanged,
+    /// Refused: stamp older than the local one.
+    RecordsStale,
+    /// Refused: base of an update not here; the bucket is gapped.
+    RecordsGapped,
+    /// Refused: from a member that does not own the bucket.
+    RecordsNotOwner,
+    /// Refused: another term than announced.
+    RecordsTerm,
+    /// Refused: no room for the flow.
+    RecordsFull,
+    /// Records that are no flow state (terms, acknowledgements, digests, heartbeats, snapshots, merges).
+    RecordsControl,
+    /// Refused: malformed; the rest of the frame is dropped.
+    RecordsMalformed,
+    /// Skipped: unknown kind.
+    RecordsUnknown,
+    /// Commands taken.
+    Commands,
+    /// Commands refused as malformed.
+    CommandsMalformed,
+    /// Upserts and deletes refused: this member does not own the bucket.
+    CommandsNotOwner,
+    /// Upserts that made a flow.
+    FlowsMade,
+    /// Upserts that changed a flow.
+    FlowsChanged,
+    /// Upserts without a replicated difference.
+    FlowsUnchanged,
+    /// Audit rows that lost to a newer change.
+    FlowsAuditLost,
+    /// Flows ended by the host.
+    FlowsEnded,
+    /// Deletes refused: cookie of another life, or no such flow.
+    DeletesRefused,
+    /// Upserts refused: no room.
+    FlowsFull,
+    /// Flow records sent inline.
+    RecordsEmitted,
+    /// Flow records sent by sweeps.
+    RecordsSwept,
+    /// Flow records not sent because the bucket is dirty for the destination; the sweep carries them.
+    RecordsDeferred,
+    /// Buckets marked dirty because a queue was full.
+    QueueFull,
+    /// Snapshots sent.
+    SnapshotsSent,
+    /// Repairs asked of an owner.
+    RepairsAsked,
+    /// Digest comparisons that were equal.
+    DigestsEqual,
+    /// Digest comparisons without proof, because of a gap.
+    DigestsUnproven,
+    /// Digest comparisons that differed without a gap.
+    DigestsDifferent,
+    /// Flow events the host was too slow for; their buckets are reported again.
+    EventsDeferred,
+    /// Tombstones freed.
+    TombstonesFreed,
+    /// Gauge: live flows.
+    FlowsHeld,
+    /// Gauge: of these, flows in the overflow store.
+    FlowsOverflow,
+    /// Gauge: tombstones.
+    TombstonesHeld,
+}

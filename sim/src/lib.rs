@@ -1,0 +1,1 @@
+//! Deterministic cluster simulator on the shipped core and engine

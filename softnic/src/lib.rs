@@ -1,0 +1,1 @@
+//! The connection engine in Rust
