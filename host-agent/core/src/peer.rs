@@ -1,0 +1,51 @@
+//! What this member knows of another one: session, paths and heartbeat flags.
+
+use formats::descriptor::PathState;
+use formats::unit::heartbeat;
+
+/// One path to a peer: the sync link or a data network.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Path {
+    pub(crate) state: PathState,
+    pub(crate) heard_us: u64,
+}
+
+/// One other member.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// Accepted session, 0 before the first.
+    pub(crate) session: u64,
+    pub(crate) paths: Vec<Path>,
+    pub(crate) flags: u16,
+    pub(crate) lease_us: u64,
+}
+
+impl Peer {
+    pub(crate) fn new(ports: usize) -> Self {
+        let path = Path { state: PathState::Silent, heard_us: 0 };
+        Self { session: 0, paths: vec![path; ports], flags: 0, lease_us: 0 }
+    }
+
+    /// Silent on every path.
+    pub(crate) fn down(&self) -> bool {
+        self.paths.iter().all(|path| path.state == PathState::Silent)
+    }
+
+    /// Overdue on every path, or worse.
+    pub(crate) fn suspect(&self) -> bool {
+        self.paths.iter().all(|path| path.state != PathState::Up)
+    }
+
+    pub(crate) fn sync_up(&self) -> bool {
+        self.paths[0].state != PathState::Silent && self.session != 0
+    }
+
+    /// Heard on any path, and it says that it serves and holds nothing.
+    pub(crate) fn reloading(&self) -> bool {
+        self.flags & heartbeat::RELOADING != 0
+    }
+
+    pub(crate) fn heard_us(&self) -> u64 {
+        self.paths.iter().map(|path| path.heard_us).max().unwrap_or(0)
+    }
+}

@@ -1,0 +1,250 @@
+//! NIC events become kernel operations, and what was performed becomes acknowledgements.
+//!
+//! Operations are performed in the order they are issued; a frame is *installed* when the last operation
+//! issued for it was performed. Limits: [`OUTSTANDING_MAX`] operations before walks pause.
+
+use crate::io::{Action, KernelError, KernelOp, Log, State};
+use crate::join::{join, Side};
+use crate::scan::Purpose;
+use crate::{Core, ALL};
+use formats::descriptor::{upsert, Command};
+use formats::{FlowKey, FlowRecord, Groups, Term};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Operations under way above which walks wait.
+const OUTSTANDING_MAX: u64 = 8_192;
+/// Refused flows remembered one by one.
+const REFUSED_MAX: usize = 65_536;
+/// Interval in which refused flows are tried again, in µs.
+const RETRY_US: u64 = 1_000_000;
+
+/// A frame whose operations are under way.
+#[derive(Debug)]
+struct Mark {
+    session: u64,
+    sequence: u64,
+    issued: u64,
+}
+
+/// What the sink side remembers.
+#[derive(Debug, Default)]
+pub(crate) struct Sink {
+    issued: u64,
+    performed: u64,
+    marks: BTreeMap<u8, VecDeque<Mark>>,
+    /// Copies that the kernel refused: counted to the owner as not installed.
+    refused: BTreeSet<FlowKey>,
+    refreshed_us: u64,
+    retried_us: u64,
+    pub(crate) conflicts_count: u64,
+}
+
+impl Sink {
+    pub(crate) fn has_room(&self) -> bool {
+        self.issued - self.performed < OUTSTANDING_MAX
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.issued == self.performed
+    }
+
+    pub(crate) fn forget(&mut self, peer: u8) {
+        self.marks.remove(&peer);
+    }
+
+    pub(crate) fn refused_count(&self) -> u32 {
+        self.refused.len() as u32
+    }
+
+    /// Whether copies want their lease renewed, or refused ones another try.
+    pub(crate) fn refresh_due(&mut self, now_us: u64, timeout_s: u32) -> bool {
+        let half_us = u64::from(timeout_s) * 500_000;
+        let retry = !self.refused.is_empty() && now_us >= self.retried_us + RETRY_US;
+        if now_us >= self.refreshed_us + half_us || retry {
+            (self.refreshed_us, self.retried_us) = (now_us, now_us);
+            return true;
+        }
+        false
+    }
+}
+
+impl Core {
+    fn issue(&mut self, op: KernelOp, out: &mut Vec<Action>) {
+        self.sink.issued += 1;
+        out.push(Action::Kernel(op));
+    }
+
+    /// Only the owner ages: a copy's timeout in the kernel is a lease.
+    fn timeout_s(&self, record: &FlowRecord) -> u32 {
+        if self.group.owner == self.config.member {
+            record.lifetime_s.max(1)
+        } else {
+            self.config.copy_timeout_s
+        }
+    }
+
+    pub(crate) fn applied(&mut self, _peer: u8, created: bool, record: &FlowRecord, out: &mut Vec<Action>) {
+        let (record, timeout_s) = (*record, self.timeout_s(record));
+        let op = if created {
+            KernelOp::Create { record, timeout_s }
+        } else {
+            KernelOp::Update { record, timeout_s }
+        };
+        self.issue(op, out);
+    }
+
+    pub(crate) fn deleted(&mut self, key: FlowKey, out: &mut Vec<Action>) {
+        self.sink.refused.remove(&key);
+        self.issue(KernelOp::Remove { key, ct_id: 0 }, out);
+    }
+
+    pub(crate) fn frame_end(&mut self, peer: u8, session: u64, sequence: u64, out: &mut Vec<Action>) {
+        let mark = Mark { session, sequence, issued: self.sink.issued };
+        self.sink.marks.entry(peer).or_default().push_back(mark);
+        self.acknowledge(out);
+    }
+
+    pub(crate) fn kernel_done(
+        &mut self,
+        performed: u64,
+        failed: Vec<(KernelOp, KernelError)>,
+        out: &mut Vec<Action>,
+    ) {
+        self.sink.performed += performed;
+        assert!(self.sink.performed <= self.sink.issued, "more operations performed than issued");
+        for (op, error) in failed {
+            self.kernel_failed(op, error, out);
+        }
+        self.acknowledge(out);
+    }
+
+    fn kernel_failed(&mut self, op: KernelOp, error: KernelError, out: &mut Vec<Action>) {
+        match (op, error) {
+            // What is there carries windows of another time: make it anew.
+            (KernelOp::Create { record, timeout_s }, KernelError::Exists) => {
+                self.issue(KernelOp::Recreate { record, timeout_s }, out);
+            }
+            (KernelOp::Update { record, timeout_s }, KernelError::Missing) => {
+                // A lifetime alone names no state to make an entry from.
+                if record.groups.has(Groups::STATUS) {
+                    self.issue(KernelOp::Create { record, timeout_s }, out);
+                }
+            }
+            (KernelOp::Remove { .. } | KernelOp::Verify { .. }, _) => {}
+            (
+                KernelOp::Create { record, .. }
+                | KernelOp::Update { record, .. }
+                | KernelOp::Recreate { record, .. },
+                error,
+            ) => {
+                // Exists after a re-creation: another flow holds the translated port.
+                self.sink.conflicts_count += u64::from(error == KernelError::Exists);
+                if self.sink.refused.len() < REFUSED_MAX {
+                    self.sink.refused.insert(record.key);
+                }
+            }
+        }
+    }
+
+    fn acknowledge(&mut self, out: &mut Vec<Action>) {
+        let refused = self.sink.refused_count();
+        let performed = self.sink.performed;
+        for (peer, marks) in &mut self.sink.marks {
+            let mut last = None;
+            while marks.front().is_some_and(|mark| mark.issued <= performed) {
+                last = marks.pop_front();
+            }
+            if let Some(Mark { session, sequence, .. }) = last {
+                out.push(Action::Nic(Command::Installed { peer: *peer, session, sequence, refused }));
+            }
+        }
+    }
+
+    pub(crate) fn row(&mut self, token: u64, _cookie: u32, record: &FlowRecord, out: &mut Vec<Action>) {
+        let Some(purpose) = self.scans.purpose(token) else { return };
+        let serving = self.group.owner == self.config.member;
+        let (record, timeout_s) = (*record, self.timeout_s(record));
+        match purpose {
+            Purpose::Lifetime if serving => {
+                let record = FlowRecord { groups: Groups::NONE, ..record };
+                self.issue(KernelOp::Update { record, timeout_s }, out);
+            }
+            Purpose::Reset if !serving => self.issue(KernelOp::Recreate { record, timeout_s }, out),
+            Purpose::Refresh if !serving => {
+                self.sink.refused.remove(&record.key);
+                self.issue(KernelOp::Update { record, timeout_s }, out);
+            }
+            Purpose::Strays if !serving => {
+                if self.source.strays.remove(&record.key) {
+                    self.issue(KernelOp::Recreate { record, timeout_s }, out);
+                }
+            }
+            Purpose::List => out.push(Action::Row(record)),
+            Purpose::Lifetime | Purpose::Reset | Purpose::Refresh | Purpose::Strays => {}
+        }
+    }
+
+    pub(crate) fn scan_end(&mut self, token: u64, out: &mut Vec<Action>) {
+        match self.scans.ended(token) {
+            Some(Purpose::List) => out.push(Action::RowsEnd),
+            // A stray that no copy matched is gone already.
+            Some(Purpose::Strays) if !self.scans.pending(Purpose::Strays) => self.source.strays.clear(),
+            Some(Purpose::Reset) if self.state != State::Serving => self.audit.due_us = self.now_us,
+            Some(Purpose::Strays | Purpose::Reset | Purpose::Lifetime | Purpose::Refresh) | None => {}
+        }
+    }
+
+    /// A flow that the other side of a split changed: what both did is kept, under our term.
+    pub(crate) fn merge(
+        &mut self,
+        term: Term,
+        theirs: FlowRecord,
+        ours: Option<FlowRecord>,
+        ours_term: Term,
+        out: &mut Vec<Action>,
+    ) {
+        if self.group.owner != self.config.member {
+            return;
+        }
+        let theirs = Side { record: theirs, term };
+        let joined = match ours {
+            None => theirs,
+            Some(record) => {
+                let ours = Side { record, term: ours_term };
+                if record.incarnation != theirs.record.incarnation {
+                    out.push(Action::Log(Log::JoinLost(record.key)));
+                }
+                join(theirs, ours)
+            }
+        };
+        let record = joined.record;
+        out.push(Action::Nic(Command::Upsert { flags: upsert::JOIN, cookie: 0, record }));
+        let timeout_s = self.timeout_s(&record);
+        let op = match ours {
+            None => KernelOp::Create { record, timeout_s },
+            Some(ours) if ours.incarnation != record.incarnation => KernelOp::Recreate { record, timeout_s },
+            Some(_) => KernelOp::Update { record, timeout_s },
+        };
+        self.issue(op, out);
+    }
+
+    /// Starts the walk that makes every copy anew.
+    pub(crate) fn audit_missing(&mut self, cookie: u32, record: &FlowRecord, out: &mut Vec<Action>) {
+        self.audit.missing += 1;
+        if self.group.owner == self.config.member {
+            self.issue(KernelOp::Verify { key: record.key, ct_id: cookie }, out);
+        } else {
+            let timeout_s = self.timeout_s(record);
+            self.issue(KernelOp::Create { record: *record, timeout_s }, out);
+        }
+    }
+
+    pub(crate) fn audit_extra(&mut self, cookie: u32, key: FlowKey, out: &mut Vec<Action>) {
+        self.audit.extra += 1;
+        if self.group.owner != self.config.member {
+            self.issue(KernelOp::Remove { key, ct_id: cookie }, out);
+        }
+    }
+}
+
+const _: () = assert!(ALL as usize == formats::limits::BUCKETS_COUNT);
