@@ -174,6 +174,8 @@ pub enum Event {
     ScanEnd { token: u64 },
     /// An owned flow that the audit's dump lacked.
     AuditMissing { cookie: u32, record: FlowRecord },
+    /// A row of the audit that this member, which does not own the bucket, holds no copy of.
+    AuditExtra { cookie: u32, key: FlowKey },
     /// Every missing flow was reported.
     AuditEnd,
     /// Neither table nor overflow has room for this flow.
@@ -397,6 +399,9 @@ impl Event {
             Self::AuditMissing { cookie, record } => {
                 Slot::new(12).with(|h| h.cookie = *cookie).record(record, Stamp::default())
             }
+            Self::AuditExtra { cookie, key } => {
+                Slot::new(16).with(|h| h.cookie = *cookie).record(&key_record(key), Stamp::default())
+            }
             Self::AuditEnd => Slot::new(13),
             Self::Full { key } => Slot::new(14).record(&key_record(key), Stamp::default()),
             Self::Coverage { flows, protected, current, dirty_buckets } => Slot::new(15).with(|h| {
@@ -459,6 +464,7 @@ impl Event {
             }
             11 => Self::ScanEnd { token: h.value },
             12 => Self::AuditMissing { cookie: h.cookie, record: slot.first()?.0 },
+            16 => Self::AuditExtra { cookie: h.cookie, key: slot.first()?.0.key },
             13 => Self::AuditEnd,
             14 => Self::Full { key: slot.first()?.0.key },
             15 => Self::Coverage {
