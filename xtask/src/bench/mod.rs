@@ -1,0 +1,170 @@
+//! Named measurements, each against its bar.
+//!
+//! A bench returns rows; this frame prints them as a table or as JSON and fails if a bar is
+//! missed. A new bench is one module and one line in [`BENCHES`].
+
+mod demo;
+
+use crate::error::{Error, Result};
+use crate::progress::say;
+use serde::Serialize;
+
+/// Every bench by its name.
+const BENCHES: &[Bench] = &[Bench { name: "demo", run: demo::run }];
+
+struct Bench {
+    name: &'static str,
+    run: fn(&Options) -> Result<Vec<Row>>,
+}
+
+/// What to measure.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Measure this one alone.
+    #[arg(value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Print one JSON object instead of a table.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Repetitions, for benches that repeat.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) runs: u32,
+    /// Other flows in the table, for benches with a table; both without and with them if left out.
+    #[arg(long, value_name = "FLOWS")]
+    pub(crate) background: Option<u32>,
+}
+
+/// Which side of the bar is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Good {
+    /// Not above the bar.
+    AtMost,
+    /// Not below the bar.
+    #[allow(dead_code, reason = "rates come with the benches of the other crates")]
+    AtLeast,
+}
+
+/// One measured value.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Row {
+    /// What was measured.
+    pub(crate) name: String,
+    /// Its unit.
+    pub(crate) unit: &'static str,
+    /// The value.
+    pub(crate) value: f64,
+    /// The bar, where there is one, and its good side.
+    pub(crate) bar: Option<(Good, f64)>,
+}
+
+impl Row {
+    /// Value in units of the bar; a bar of zero has none.
+    fn ratio(&self) -> Option<f64> {
+        self.bar.filter(|(_, bar)| *bar != 0.0).map(|(_, bar)| self.value / bar)
+    }
+
+    /// Whether the bar is met; a row without one always passes.
+    fn is_met(&self) -> bool {
+        match self.bar {
+            None => true,
+            Some((Good::AtMost, bar)) => self.value <= bar,
+            Some((Good::AtLeast, bar)) => self.value >= bar,
+        }
+    }
+}
+
+/// Measures and prints.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let chosen: Vec<&Bench> = BENCHES
+        .iter()
+        .filter(|bench| options.name.as_deref().is_none_or(|name| name == bench.name))
+        .collect();
+    if chosen.is_empty() {
+        let names = BENCHES.iter().map(|bench| bench.name).collect::<Vec<_>>().join(", ");
+        return Err(Error::Missing(format!("no such bench; there are: {names}")));
+    }
+    let mut measured = Vec::new();
+    for bench in chosen {
+        say(format!("bench: {}", bench.name));
+        measured.push((bench.name, (bench.run)(options)?));
+    }
+    print!("{}", if options.json { json(&measured) } else { table(&measured) });
+    let missed: Vec<&str> = measured
+        .iter()
+        .flat_map(|(_, rows)| rows)
+        .filter(|row| !row.is_met())
+        .map(|row| row.name.as_str())
+        .collect();
+    if missed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::NotMet(format!("bench: missed: {}", missed.join("; "))))
+}
+
+fn json(measured: &[(&str, Vec<Row>)]) -> String {
+    let benches: Vec<serde_json::Value> = measured
+        .iter()
+        .map(|(name, rows)| {
+            let rows: Vec<serde_json::Value> = rows
+                .iter()
+                .map(|row| {
+                    serde_json::json!({
+                        "name": row.name, "unit": row.unit, "value": row.value,
+                        "bar": row.bar.map(|(_, bar)| bar), "good": row.bar.map(|(good, _)| good),
+                        "ratio": row.ratio(), "pass": row.is_met(),
+                    })
+                })
+                .collect();
+            serde_json::json!({ "name": name, "rows": rows })
+        })
+        .collect();
+    let pass = measured.iter().flat_map(|(_, rows)| rows).all(Row::is_met);
+    format!("{}\n", serde_json::json!({ "pass": pass, "benches": benches }))
+}
+
+fn table(measured: &[(&str, Vec<Row>)]) -> String {
+    let mut text = format!("{:<62}{:>10} {:<6}{:>10}{:>8}\n", "measure", "value", "unit", "bar", "ratio");
+    for (bench, rows) in measured {
+        for row in rows {
+            let bar = row.bar.map_or("-".into(), |(good, bar)| match good {
+                Good::AtMost => format!("≤ {bar}"),
+                Good::AtLeast => format!("≥ {bar}"),
+            });
+            let ratio = row.ratio().map_or("-".into(), |ratio| format!("{ratio:.2}"));
+            let verdict = if row.is_met() { "" } else { "  MISSED" };
+            let name = format!("{bench}: {}", row.name);
+            text.push_str(&format!(
+                "{name:<62}{:>10.2} {:<6}{bar:>10}{ratio:>8}{verdict}\n",
+                row.value, row.unit
+            ));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(value: f64, bar: Option<(Good, f64)>) -> Row {
+        Row { name: "gap".into(), unit: "ms", value, bar }
+    }
+
+    #[test]
+    fn a_bar_has_a_good_side() {
+        assert!(row(60.0, Some((Good::AtMost, 60.0))).is_met());
+        assert!(!row(60.1, Some((Good::AtMost, 60.0))).is_met());
+        assert!(!row(59.0, Some((Good::AtLeast, 60.0))).is_met());
+        assert!(row(1e9, None).is_met());
+    }
+
+    #[test]
+    fn table_and_json_show_the_same_verdict() {
+        let measured = [("demo", vec![row(90.0, Some((Good::AtMost, 60.0)))])];
+        assert!(table(&measured).contains("1.50  MISSED"));
+        let value: serde_json::Value = serde_json::from_str(&json(&measured)).expect("JSON");
+        assert_eq!(value["pass"], false);
+        assert_eq!(value["benches"][0]["rows"][0]["ratio"], 1.5);
+    }
+}

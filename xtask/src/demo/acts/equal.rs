@@ -1,0 +1,42 @@
+//! When the load stops, both kernels hold the same.
+
+use super::ActName;
+use crate::clock::mono_us;
+use crate::demo::dumps::differences;
+use crate::demo::report::{Act, Bar};
+use crate::demo::stage::Stage;
+use crate::error::Result;
+use crate::interrupt::wait_for;
+use std::time::Duration;
+
+/// How long the tables may take to become equal.
+const LIMIT: Duration = Duration::from_secs(2);
+/// Differences named in the report; the count is always complete.
+const NAMED_MAX: usize = 5;
+
+/// Stops the load and compares.
+pub(super) fn play(stage: &mut Stage) -> Result<Act> {
+    let mut begin = stage.begin(ActName::Equal.name())?;
+    stage.traffic.pause()?;
+    let paused_us = mono_us();
+    begin.note("load stopped");
+    let mut last = (0, Vec::new());
+    let equal = wait_for(LIMIT, || {
+        last = differences(&stage.net)?;
+        Ok((last.0 > 0 && last.1.is_empty()).then_some(mono_us()))
+    })?;
+    let (flows_count, found) = last;
+    for difference in found.iter().take(NAMED_MAX) {
+        begin.note(difference.clone());
+    }
+    let (mut act, _) = stage.end(ActName::Equal.name(), ActName::Equal.title(), begin)?;
+    // Paused connections answer nothing: their silence is ours.
+    act.kinds.clear();
+    (act.gap, act.from_heartbeat) = (None, None);
+    let seen = match equal {
+        Some(at_us) => format!("{flows_count} flows, after {:.0} ms", (at_us - paused_us) as f64 / 1e3),
+        None => format!("{} differences in {flows_count} flows", found.len()),
+    };
+    act.require(Bar::holds("both kernels equal within 2 s", equal.is_some(), seen));
+    Ok(act.judged())
+}

@@ -1,0 +1,84 @@
+//! Finds which system tools are missing and installs them, or says how.
+//!
+//! Enters: nothing but the search path. Leaves: a machine on which the demonstration can run,
+//! or an error with the exact command. It never installs without being root.
+
+use crate::command::{command, run};
+use crate::error::{Error, Result};
+use crate::progress::say;
+use std::path::Path;
+
+/// A program we start and the Debian package that brings it.
+struct Tool {
+    program: &'static str,
+    package: &'static str,
+}
+
+const TOOLS: [Tool; 4] = [
+    Tool { program: "ip", package: "iproute2" },
+    Tool { program: "nft", package: "nftables" },
+    Tool { program: "conntrack", package: "conntrack" },
+    Tool { program: "sysctl", package: "procps" },
+];
+
+/// Makes sure that every tool is there.
+pub(crate) fn run_setup() -> Result<()> {
+    let packages = missing(|program| find(program).is_some());
+    if packages.is_empty() {
+        say("setup: every tool is present");
+        return Ok(());
+    }
+    if !is_root() || find("apt-get").is_none() {
+        return Err(Error::Missing(format!(
+            "missing system packages; as root run:\n  {}",
+            install_line(&packages)
+        )));
+    }
+    say(format!("setup: installing {}", packages.join(" ")));
+    let mut install = vec!["apt-get", "install", "--yes", "--no-install-recommends"];
+    install.extend(&packages);
+    let installed = run(command(&install).env("DEBIAN_FRONTEND", "noninteractive"));
+    if installed.is_err() {
+        // A fresh image has no package lists yet.
+        run(&mut command(&["apt-get", "update"]))?;
+        run(command(&install).env("DEBIAN_FRONTEND", "noninteractive"))?;
+    }
+    let left = missing(|program| find(program).is_some());
+    if left.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Missing(format!("still missing after the installation: {}", left.join(" "))))
+}
+
+/// Whether we may make namespaces, rules and addresses.
+pub(crate) fn is_root() -> bool {
+    // SAFETY: geteuid has no arguments and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+fn missing(present: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    TOOLS.iter().filter(|tool| !present(tool.program)).map(|tool| tool.package).collect()
+}
+
+fn install_line(packages: &[&str]) -> String {
+    format!("apt-get update && apt-get install --yes --no-install-recommends {}", packages.join(" "))
+}
+
+/// The program's path; the system folders are searched even when a user's PATH lacks them.
+fn find(program: &str) -> Option<std::path::PathBuf> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut folders = path.split(':').chain(["/usr/sbin", "/sbin", "/usr/bin", "/bin"]);
+    folders.find_map(|folder| Some(Path::new(folder).join(program)).filter(|file| file.is_file()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_tools_become_packages() {
+        assert_eq!(missing(|program| program != "nft" && program != "ip"), ["iproute2", "nftables"]);
+        assert!(missing(|_| true).is_empty());
+        assert!(install_line(&["nftables"]).ends_with("recommends nftables"));
+    }
+}

@@ -1,0 +1,109 @@
+//! The whole gate, here and on the server: every step in order, then a table.
+//!
+//! A failed step does not hide the next one. The last line counts the steps that passed and
+//! failed; the exit code follows it.
+
+use crate::command::{capture, cargo, run as run_command};
+use crate::error::{Error, Result};
+use crate::interrupt::check;
+use crate::progress::say;
+use crate::{demo, setup, sim, tidy};
+use std::time::Instant;
+
+/// Seeds of the simulator in the gate and in the long gate.
+const SEEDS: &str = "0..60";
+const SEEDS_LONG: &str = "0..1000";
+
+/// A step and what it runs; the flag asks for the long form.
+struct Step {
+    name: &'static str,
+    run: fn(bool) -> Result<()>,
+}
+
+const STEPS: [Step; 5] = [
+    Step { name: "setup", run: |_| setup::run_setup() },
+    Step { name: "tidy", run: |_| tidy::run() },
+    Step { name: "tests", run: |_| tests() },
+    Step { name: "simulation", run: simulation },
+    Step { name: "demonstration", run: demonstration },
+];
+
+struct Outcome {
+    name: &'static str,
+    seconds: f64,
+    problem: Option<String>,
+}
+
+/// Runs every step.
+pub(crate) fn run(long: bool) -> Result<()> {
+    let mut outcomes = Vec::new();
+    for step in &STEPS {
+        check()?;
+        say(format!("test: {}", step.name));
+        let start = Instant::now();
+        let problem = (step.run)(long).err().map(|problem| problem.to_string());
+        check()?;
+        if let Some(problem) = &problem {
+            say(format!("test: {} failed\n{problem}", step.name));
+        }
+        outcomes.push(Outcome { name: step.name, seconds: start.elapsed().as_secs_f64(), problem });
+    }
+    let failed = outcomes.iter().filter(|outcome| outcome.problem.is_some()).count();
+    if failed > 0 {
+        // The reasons were printed when they happened; the count stays the last line.
+        eprintln!("\ntest: {failed} of {} steps failed", outcomes.len());
+    }
+    print!("{}", table(&outcomes));
+    if failed > 0 {
+        return Err(Error::Shown);
+    }
+    Ok(())
+}
+
+fn table(outcomes: &[Outcome]) -> String {
+    let mut text = format!("\n{:<16}{:>9}  result\n", "step", "seconds");
+    for outcome in outcomes {
+        let result = outcome.problem.as_ref().map_or("pass".into(), |problem| {
+            format!("FAIL: {}", problem.lines().next().unwrap_or("no reason given"))
+        });
+        text.push_str(&format!("{:<16}{:>9.1}  {result}\n", outcome.name, outcome.seconds));
+    }
+    let failed = outcomes.iter().filter(|outcome| outcome.problem.is_some()).count();
+    text.push_str(&format!("{} passed, {failed} failed\n", outcomes.len() - failed));
+    text
+}
+
+fn tests() -> Result<()> {
+    let has_nextest = capture(&mut cargo(&["nextest", "--version"])).is_ok();
+    if !has_nextest {
+        return run_command(&mut cargo(&["test", "--workspace", "--quiet"]));
+    }
+    run_command(&mut cargo(&["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "fail"]))?;
+    // nextest leaves out the examples in the documentation.
+    run_command(&mut cargo(&["test", "--workspace", "--doc", "--quiet"]))
+}
+
+fn simulation(long: bool) -> Result<()> {
+    let seeds = if long { SEEDS_LONG } else { SEEDS };
+    sim::run(&sim::Options { seeds: seeds.into(), plant: None })
+}
+
+fn demonstration(long: bool) -> Result<()> {
+    demo::run(&demo::Options { quick: !long, ..demo::Options::default() })
+}
+
+#[cfg(test)]
+mod tests_of_the_table {
+    use super::*;
+
+    #[test]
+    fn the_last_line_counts() {
+        let outcomes = [
+            Outcome { name: "setup", seconds: 0.5, problem: None },
+            Outcome { name: "tidy", seconds: 2.0, problem: Some("stale\nmore".into()) },
+        ];
+        let text = table(&outcomes);
+        assert_eq!(text.lines().last(), Some("1 passed, 1 failed"));
+        assert!(text.contains("FAIL: stale\n"));
+    }
+}
