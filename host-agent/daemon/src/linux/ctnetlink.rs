@@ -87,7 +87,8 @@ pub struct CtMessage {
     pub kind: CtKind,
     /// The flow; only the groups that the message states in full.
     pub record: FlowRecord,
-    /// The kernel's id of this life of the flow, 0 if not stated.
+    /// The kernel's id of this life of the flow, 0 if not stated. Made from tuple and memory address: a
+    /// flow made anew right after its end may get the same one (measured).
     pub ct_id: u32,
     /// The whole status word, 0 if not stated.
     pub status_raw: u32,
@@ -168,7 +169,8 @@ impl Row {
             HELP => self.carries = Some(Unsupported::Helper),
             TUPLE_MASTER => self.carries = Some(Unsupported::Expected),
             SEQ_ADJ_ORIGINAL | SEQ_ADJ_REPLY => self.carries = Some(Unsupported::SequenceAdjustment),
-            SYNPROXY => self.carries = Some(Unsupported::Synproxy),
+            // Every flow made through ctnetlink shows this attribute, with zeros.
+            SYNPROXY if has_values(attribute)? => self.carries = Some(Unsupported::Synproxy),
             _ => {}
         }
         Ok(())
@@ -313,6 +315,15 @@ fn protocol_part(part: &Attribute<'_>, key: &mut FlowKey) -> Result<bool, ParseE
         }
     }
     Ok(known)
+}
+
+/// Whether any nested value is other than zero.
+fn has_values(attribute: &Attribute<'_>) -> Result<bool, ParseError> {
+    let mut found = false;
+    for field in attribute.nested() {
+        found |= field?.value.iter().any(|byte| *byte != 0);
+    }
+    Ok(found)
 }
 
 fn labels(attribute: &Attribute<'_>) -> Result<u128, ParseError> {

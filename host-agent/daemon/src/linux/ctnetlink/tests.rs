@@ -143,7 +143,8 @@ fn local_bits_never_leave_the_kernel() {
 fn what_a_copy_cannot_honour_is_named() {
     let with = |extra: &dyn Fn(&mut Builder<'_>)| row(&tcp_record(), |message| extra(message)).unsupported;
     assert_eq!(with(&|m| m.put(attribute::HELP, &[])), Some(Unsupported::Helper));
-    assert_eq!(with(&|m| m.put(attribute::SYNPROXY, &[])), Some(Unsupported::Synproxy));
+    let synproxy = |value| with(&|m| m.nest(attribute::SYNPROXY, |fields| fields.put_be32(1, value)));
+    assert_eq!((synproxy(0), synproxy(7)), (None, Some(Unsupported::Synproxy)));
     assert_eq!(with(&|m| m.put(attribute::SEQ_ADJ_REPLY, &[])), Some(Unsupported::SequenceAdjustment));
     assert_eq!(with(&|m| m.put(attribute::TUPLE_MASTER, &[])), Some(Unsupported::Expected));
     assert_eq!(with(&|m| m.put_be32(attribute::STATUS, 1 << 14)), Some(Unsupported::Offload));
