@@ -42,7 +42,8 @@ fn measure(acts: &[Act], background: u32) -> Result<Vec<Row>> {
     }
     let mut medians: Vec<f64> = spreads.iter().map(|spread| spread.median_ms).collect();
     medians.sort_by(f64::total_cmp);
-    let lost: usize = acts.iter().map(Act::survivors).map(|(alive, all)| all - alive).sum();
+    let survivors = acts.iter().map(Act::survivors);
+    let (alive, all) = survivors.fold((0, 0), |(alive, all), act| (alive + act.0, all + act.1));
     let with = if background == 0 { String::new() } else { format!(", {background} other flows") };
     let median_bar = if background == 0 { MEDIAN_MS } else { MEDIAN_WITH_BACKGROUND_MS };
     let ms = |name: String, value: f64, bar: Option<f64>| Row {
@@ -57,10 +58,10 @@ fn measure(acts: &[Act], background: u32) -> Result<Vec<Row>> {
         ms(format!("kill gap, largest of runs' medians{with}"), max(|spread| spread.median_ms), None),
         ms(format!("kill gap, largest{with}"), max(|spread| spread.max_ms), Some(MAX_MS)),
         Row {
-            name: format!("connections lost in {} runs{with}", acts.len()),
-            unit: "",
-            value: lost as f64,
-            bar: Some((Good::AtMost, 0.0)),
+            name: format!("connections alive after {} kills{with}", acts.len()),
+            unit: "%",
+            value: 100.0 * alive as f64 / all.max(1) as f64,
+            bar: Some((Good::AtLeast, 100.0)),
         },
     ])
 }

@@ -41,7 +41,6 @@ pub(crate) enum Good {
     /// Not above the bar.
     AtMost,
     /// Not below the bar.
-    #[allow(dead_code, reason = "rates come with the benches of the other crates")]
     AtLeast,
 }
 
@@ -59,9 +58,9 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// Value in units of the bar; a bar of zero has none.
+    /// Value in units of the bar.
     fn ratio(&self) -> Option<f64> {
-        self.bar.filter(|(_, bar)| *bar != 0.0).map(|(_, bar)| self.value / bar)
+        self.bar.map(|(_, bar)| self.value / bar)
     }
 
     /// Whether the bar is met; a row without one always passes.

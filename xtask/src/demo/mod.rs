@@ -54,6 +54,9 @@ pub(crate) struct Options {
     /// Shorter waits inside the acts.
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Show this binary instead of building one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) binary: Option<PathBuf>,
     /// Keep the agents' logs and configuration there.
     #[arg(long, value_name = "DIR")]
     pub(crate) keep_logs: Option<PathBuf>,
@@ -61,7 +64,15 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { json: false, runs: 1, background: 0, act: None, quick: false, keep_logs: None }
+        Options {
+            json: false,
+            runs: 1,
+            background: 0,
+            act: None,
+            quick: false,
+            binary: None,
+            keep_logs: None,
+        }
     }
 }
 
@@ -94,11 +105,13 @@ pub(crate) fn play(options: &Options) -> Result<Vec<RunReport>> {
     setup::run_setup()?;
     let acts = options.act.map_or(ActName::ALL.to_vec(), ActName::with_needed);
     let needs_agents = acts.iter().any(|act| *act != ActName::Without);
-    let binary = if needs_agents {
-        say("demo: building trine");
-        crate::workspace::build("trine", "trine")?
-    } else {
-        PathBuf::new()
+    let binary = match &options.binary {
+        Some(file) => std::fs::canonicalize(file).map_err(Error::system(file.display().to_string()))?,
+        None if needs_agents => {
+            say("demo: building trine");
+            crate::workspace::build("trine", "trine")?
+        }
+        None => PathBuf::new(),
     };
     let removed = net::remove_leftovers()?;
     if removed > 0 {

@@ -2,14 +2,20 @@
 
 use super::report::{Act, RunReport, Spread};
 
+/// Moments printed of an act; a gateway that flaps must not hide its verdict.
+const MOMENTS_MAX: usize = 40;
+
 /// Prints one act to standard output.
 pub(crate) fn act(act: &Act) {
     println!("\n== {}: {}", act.name, act.title);
     if !act.timeline.is_empty() {
         println!("   ms from the act's start");
     }
-    for moment in &act.timeline {
+    for moment in act.timeline.iter().take(MOMENTS_MAX) {
         println!("   {:>10.1}  {}", moment.ms, moment.what);
+    }
+    if act.timeline.len() > MOMENTS_MAX {
+        println!("               and {} more, all in the agents' logs", act.timeline.len() - MOMENTS_MAX);
     }
     if !act.kinds.is_empty() {
         let heading = if act.from_heartbeat.is_some() { "from last heartbeat" } else { "" };

@@ -46,14 +46,21 @@ pub(crate) struct Takeover {
     pub(crate) last_heartbeat_us: u64,
     /// Its decision.
     pub(crate) at_us: u64,
+    /// Its addresses are in place.
+    pub(crate) serving_us: u64,
 }
 
 impl Takeover {
+    /// The connection's gap between decision and service. An owner whose links are up may answer
+    /// until its lease ends, so the largest one counts, which the report names first.
+    pub(crate) fn gap_of(self, report: &Report) -> Option<Gap> {
+        report.gaps.iter().find(|gap| gap.start_us <= self.serving_us && gap.end_us > self.at_us).copied()
+    }
+
     /// From the last heartbeat to the connection's first answer after the takeover. A
     /// connection without a gap across the takeover waited no longer than its largest gap.
     fn gap_us(self, report: &Report) -> Option<u64> {
-        let across = |gap: &&Gap| gap.start_us <= self.at_us && gap.end_us > self.at_us;
-        let end_us = report.gaps.iter().find(across).map(|gap| gap.end_us);
+        let end_us = self.gap_of(report).map(|gap| gap.end_us);
         let largest_us = report.gaps.first().map(|gap| gap.us());
         end_us.map(|end_us| end_us.saturating_sub(self.last_heartbeat_us)).or(largest_us)
     }
@@ -79,8 +86,8 @@ pub(crate) struct KindResult {
 impl KindResult {
     fn of(kind: Kind, reports: &[Report], takeover: Option<Takeover>) -> KindResult {
         let all: Vec<&Report> = reports.iter().filter(|report| report.kind == kind).collect();
-        let alive: Vec<&&Report> = all.iter().filter(|report| report.error.is_none()).collect();
-        let mut errors: Vec<String> = all.iter().filter_map(|report| report.error.clone()).collect();
+        let alive: Vec<&&Report> = all.iter().filter(|report| report.lost().is_none()).collect();
+        let mut errors: Vec<String> = all.iter().filter_map(|report| report.lost()).collect();
         errors.sort();
         errors.dedup();
         KindResult {
@@ -155,7 +162,7 @@ impl Act {
         let kinds = Kind::ALL.map(|kind| KindResult::of(kind, reports, takeover)).to_vec();
         let answering: Vec<&Report> = reports
             .iter()
-            .filter(|report| report.kind.is_request_response() && report.error.is_none())
+            .filter(|report| report.kind.is_request_response() && report.lost().is_none())
             .collect();
         let gap = Spread::of(answering.iter().filter_map(|report| report.gaps.first()).map(|gap| gap.us()));
         let from_heartbeat = takeover
@@ -227,7 +234,7 @@ mod tests {
     fn report(kind: Kind, error: Option<&str>, gaps: &[(u64, u64)]) -> Report {
         let gaps =
             gaps.iter().map(|(start_us, end_us)| Gap { start_us: *start_us, end_us: *end_us }).collect();
-        Report { id: 0, kind, error: error.map(str::to_owned), answers_count: 1, gaps }
+        Report { id: 0, kind, error: error.map(str::to_owned), answers_count: 1, silent_us: 0, gaps }
     }
 
     fn mark(connections: Vec<Report>) -> Mark {
@@ -243,7 +250,7 @@ mod tests {
 
     #[test]
     fn the_gap_from_the_heartbeat_ends_with_the_first_answer_after_the_takeover() {
-        let takeover = Takeover { last_heartbeat_us: 100_000, at_us: 135_000 };
+        let takeover = Takeover { last_heartbeat_us: 100_000, at_us: 135_000, serving_us: 139_000 };
         let connections = vec![
             // A longer gap elsewhere does not hide the one across the takeover.
             report(Kind::Ipv4, None, &[(900_000, 999_000), (99_000, 140_000)]),

@@ -109,14 +109,18 @@ impl Stage {
         })
     }
 
-    /// The member that owns the group, by its own word.
+    /// The member that owns the group, by its own word; between two owners there may be none
+    /// for a moment.
     pub(crate) fn owner(&self) -> Result<usize> {
-        for (index, agent) in self.agents.iter().enumerate() {
-            if agent.stat()?.group()?.role == "owner" {
-                return Ok(index);
+        let owner = wait_for(TAKEOVER_LIMIT, || {
+            for (index, agent) in self.agents.iter().enumerate() {
+                if agent.stat()?.group()?.role == "owner" {
+                    return Ok(Some(index));
+                }
             }
-        }
-        Err(Error::Unexpected("no member says that it owns the group".into()))
+            Ok(None)
+        })?;
+        owner.ok_or_else(|| Error::Unexpected("no member says that it owns the group".into()))
     }
 
     /// Makes gw1 the owner, where an act starts from it.
@@ -141,9 +145,17 @@ impl Stage {
         mut begin: Begin,
     ) -> Result<(Act, Begin)> {
         let takeovers = self.takeovers(&begin);
-        let takeover = takeovers.first().and_then(|(_, event)| {
-            let last_heartbeat_us = event.number("last_heartbeat_us")?;
-            Some(Takeover { last_heartbeat_us, at_us: event.mono_us })
+        // After a release nobody was silent: such a takeover has no last sign of life to count from.
+        let unplanned = takeovers.iter().find(|(_, event)| event.text("fence") != "released");
+        let takeover = unplanned.and_then(|(index, event)| {
+            let serving = self.events(&begin, *index).into_iter();
+            let mut serving =
+                serving.filter(|later| later.name == "serving" && later.mono_us >= event.mono_us);
+            Some(Takeover {
+                last_heartbeat_us: event.number("last_heartbeat_us")?,
+                at_us: event.mono_us,
+                serving_us: serving.next().map_or(event.mono_us, |later| later.mono_us),
+            })
         });
         let mark = self.traffic.mark(name)?;
         for (index, agent) in self.agents.iter().enumerate() {
@@ -152,9 +164,8 @@ impl Stage {
             }
         }
         if let Some(takeover) = takeover {
-            let answers = mark.connections.iter().flat_map(|report| &report.gaps);
-            let after = answers.map(|gap| gap.end_us).filter(|end_us| *end_us > takeover.at_us);
-            if let Some(first_us) = after.min() {
+            let gaps = mark.connections.iter().filter_map(|report| takeover.gap_of(report));
+            if let Some(first_us) = gaps.map(|gap| gap.end_us).min() {
                 begin.note_at(first_us, "first answer to a connection");
             }
         }

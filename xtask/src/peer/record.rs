@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 /// Silence after which a connection counts as lost.
 pub(crate) const STALLED_US: u64 = 3_000_000;
 
+/// Silence at a mark that nobody's retransmission timer explains: acts end later than that after
+/// their last fault.
+const SILENT_US: u64 = 1_000_000;
+
 /// How many gaps a report names, the largest first.
 const GAPS_MAX: usize = 12;
 
@@ -71,7 +75,8 @@ impl Record {
         }
         let mut gaps = std::mem::take(&mut self.gaps);
         gaps.sort_by_key(|gap| std::cmp::Reverse(gap.us()));
-        Report { id, kind, error: self.error.clone(), answers_count: self.answers_count, gaps }
+        let silent_us = now_us.saturating_sub(self.last_us);
+        Report { id, kind, error: self.error.clone(), answers_count: self.answers_count, silent_us, gaps }
     }
 
     /// Silence before the load is started again is nobody's gap.
@@ -106,8 +111,19 @@ pub(crate) struct Report {
     pub(crate) error: Option<String>,
     /// Answers since it was opened.
     pub(crate) answers_count: u64,
+    /// Time without an answer up to the mark.
+    pub(crate) silent_us: u64,
     /// Its largest gaps since the mark before, the largest first.
     pub(crate) gaps: Vec<Gap>,
+}
+
+impl Report {
+    /// Why the connection does not count as alive; `None` if it does. One that has not failed
+    /// but has not come back by the mark either has not survived the act.
+    pub(crate) fn lost(&self) -> Option<String> {
+        let silent = || format!("silent for {:.1} s at the end", self.silent_us as f64 / 1e6);
+        self.error.clone().or_else(|| (self.silent_us > SILENT_US).then(silent))
+    }
 }
 
 /// All connections at a mark.
@@ -145,6 +161,8 @@ mod tests {
         let mut record = Record::open(0);
         assert_eq!(record.mark(0, Kind::Udp, STALLED_US).gaps[0].us(), STALLED_US);
         assert!(record.is_alive());
+        let lost = record.mark(0, Kind::Udp, STALLED_US).lost();
+        assert_eq!(lost.as_deref(), Some("silent for 3.0 s at the end"), "it has not come back");
         let report = record.mark(0, Kind::Udp, STALLED_US + 1);
         assert_eq!(report.error.as_deref(), Some("stalled for 3.0 s"));
         record.answer(STALLED_US + 2);

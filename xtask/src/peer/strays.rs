@@ -55,5 +55,5 @@ pub(crate) fn run(interface: &str) -> Result<()> {
 
 /// Spread over the sequence space, the same in every run.
 fn number(round: u32, index: u32) -> u32 {
-    (round * 1_000 + index.wrapping_add(1)).wrapping_mul(0x9e37_79b9)
+    index.wrapping_add(round * 1_000 + 1).wrapping_mul(0x9e37_79b9)
 }
