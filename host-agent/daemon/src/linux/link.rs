@@ -123,6 +123,9 @@ impl Port {
     /// # Errors
     /// [`PortError::MtuTooSmall`]; [`PortError::System`] with `ENODEV` for an unknown interface, `EPERM`
     /// without `CAP_NET_RAW`.
+    ///
+    /// # Panics
+    /// If sync frames are to be larger than [`FRAME_SIZE_MAX`].
     pub fn open(name: &str, mode: Mode) -> Result<Self, PortError> {
         let failed = |action| move |error| PortError::System { interface: name.to_owned(), action, error };
         let interface = sys::interface(name).map_err(failed("look-up"))?;

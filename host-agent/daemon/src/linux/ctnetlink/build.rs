@@ -1,7 +1,7 @@
 //! Requests that write the kernel's connection table.
 //!
-//! Enters: a flow record or key. Leaves: one message appended to a buffer, always asking for an
-//! acknowledgement. Invariants: a delete always names a flow (without a tuple it would empty the table);
+//! Enters: a flow record or key. Leaves: one message appended to a buffer; failures are always answered,
+//! successes when [`request_ack`] was called. Invariants: a delete always names a flow (without a tuple it would empty the table);
 //! OFFLOAD and DYING are never written; an update never names NAT, which the kernel refuses. Does not
 //! send.
 //!
@@ -61,7 +61,7 @@ pub fn create(
     let key = &record.key;
     let inverse = inverse_tuple(key)?;
     let exclusive = if exclusive { libc::NLM_F_EXCL } else { 0 };
-    let flags = libc::NLM_F_CREATE | libc::NLM_F_ACK | exclusive;
+    let flags = libc::NLM_F_CREATE | exclusive;
     let mut message = begin(out, MESSAGE_NEW, flags, sequence, key);
     put_tuple(&mut message, a::TUPLE_ORIGINAL, key);
     put_tuple(&mut message, a::TUPLE_REPLY, &inverse);
@@ -76,7 +76,7 @@ pub fn create(
 /// The kernel refuses (`EBUSY`) to take ASSURED or SEEN_REPLY back and (`EPERM`) to change the timeout
 /// of a flow whose timeout is fixed: the caller re-creates.
 pub fn update(out: &mut Vec<u8>, sequence: u32, record: &FlowRecord, timeout_s: Option<u32>) {
-    let mut message = begin(out, MESSAGE_NEW, libc::NLM_F_ACK, sequence, &record.key);
+    let mut message = begin(out, MESSAGE_NEW, 0, sequence, &record.key);
     put_tuple(&mut message, a::TUPLE_ORIGINAL, &record.key);
     put_state(&mut message, record, timeout_s, true);
     message.finish();
@@ -84,7 +84,7 @@ pub fn update(out: &mut Vec<u8>, sequence: u32, record: &FlowRecord, timeout_s: 
 
 /// Appends a change by which the kernel no longer enforces windows on a TCP flow.
 pub fn make_liberal(out: &mut Vec<u8>, sequence: u32, key: &FlowKey) {
-    let mut message = begin(out, MESSAGE_NEW, libc::NLM_F_ACK, sequence, key);
+    let mut message = begin(out, MESSAGE_NEW, 0, sequence, key);
     put_tuple(&mut message, a::TUPLE_ORIGINAL, key);
     message.nest(a::PROTOINFO, |info| {
         info.nest(a::PROTOINFO_TCP, |tcp| {
@@ -97,7 +97,7 @@ pub fn make_liberal(out: &mut Vec<u8>, sequence: u32, key: &FlowKey) {
 
 /// Appends a delete; with `ct_id` only that life of the flow (`ENOENT` for another).
 pub fn delete(out: &mut Vec<u8>, sequence: u32, key: &FlowKey, ct_id: Option<u32>) {
-    let mut message = begin(out, MESSAGE_DELETE, libc::NLM_F_ACK, sequence, key);
+    let mut message = begin(out, MESSAGE_DELETE, 0, sequence, key);
     put_tuple(&mut message, a::TUPLE_ORIGINAL, key);
     if let Some(ct_id) = ct_id {
         message.put_be32(a::ID, ct_id);
@@ -116,6 +116,17 @@ pub fn get(out: &mut Vec<u8>, sequence: u32, key: &FlowKey) {
 pub fn dump(out: &mut Vec<u8>, sequence: u32) {
     Builder::new(out, MESSAGE_GET, libc::NLM_F_DUMP as u16, sequence, &[libc::AF_UNSPEC as u8, 0, 0, 0])
         .finish();
+}
+
+/// Asks for an acknowledgement of the message that starts at `start`.
+///
+/// # Panics
+/// If no message starts there.
+pub fn request_ack(out: &mut [u8], start: usize) {
+    const FLAGS_OFFSET: usize = 6;
+    let flags = &mut out[start + FLAGS_OFFSET..start + FLAGS_OFFSET + 2];
+    let present = u16::from_ne_bytes([flags[0], flags[1]]);
+    flags.copy_from_slice(&(present | libc::NLM_F_ACK as u16).to_ne_bytes());
 }
 
 /// The reply tuple of an untranslated flow.

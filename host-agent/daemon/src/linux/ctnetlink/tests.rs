@@ -62,6 +62,7 @@ fn a_create_request_reads_back_as_a_new_event() {
 fn a_delete_request_has_golden_bytes_and_always_a_tuple() {
     let mut out = Vec::new();
     build::delete(&mut out, 9, &FlowKey { zone: 0, ..tcp_record().key }, Some(0x0102_0304));
+    build::request_ack(&mut out, 0);
     #[rustfmt::skip]
     let golden = [
         80, 0, 0, 0, 2, 1, 5, 0, 9, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0,
