@@ -9,8 +9,9 @@
 //! or is dropped. Does not decide who holds the lease and does not fence a partition by itself.
 //!
 //! A renewal adds, deletes and adds each element: an add alone does not restart a timeout on the kernels
-//! from 6.1 on that we support. Renewals wait for other nft transactions, so an operator's ruleset that
-//! takes the kernel longer than the lease to load costs an interruption; `nft flush ruleset` removes the
+//! from 6.1 on that we support. Renewals wait for other nft transactions: replacing an operator's table of
+//! 10,000 elements and 1,000 rules held one up for 23 ms, ten times as much for 272 ms (measured), and a
+//! wait beyond the lease interrupts the group's traffic until it ends. `nft flush ruleset` removes the
 //! gate, which the next renewal reports as [`LeaseError::Gone`].
 
 mod elements;

@@ -5,8 +5,8 @@
 //! returns; nothing is retried. Netlink executes a datagram inside `send`, in order, and answers every
 //! failure; so only the last message asks for an acknowledgement, which says that all before it without
 //! an answer succeeded (asking for each costs 1.1 µs an operation more). The answers wait when `send`
-//! returns: nothing here blocks. Budget: ≤ 2.5 µs per create,
-//! 1.5 µs per update or delete. Does not decide what an [`Outcome::Exists`] means: the caller re-creates or applies the conflict rule.
+//! returns: nothing here blocks. Budget: ≤ 2.5 µs per create, 1.5 µs per update or delete. Does not
+//! decide what an [`Outcome::Exists`] means: the caller re-creates or applies the conflict rule.
 
 use std::io;
 
@@ -16,7 +16,7 @@ use crate::linux::ctnetlink::{build, BuildError};
 use crate::linux::netlink::{Messages, Received, Socket};
 use crate::linux::sys::{Batch, BATCH_MAX};
 
-/// Operations of one datagram; above this a push flushes by itself.
+/// Operations of one datagram; a full writer is flushed before the next push.
 pub const OPERATIONS_MAX: usize = 256;
 /// Room for the acknowledgements of one datagram (each failure takes about 1 KiB of it) and for requests.
 const BUFFER_BYTES: usize = 8 << 20;
