@@ -3,7 +3,8 @@
 //!
 //! Enters: one netlink message. Leaves: [`CtMessage`], or why it is none. Invariants: a group is set
 //! only when all of it is known; bits that are local to a kernel never leave; no input panics.
-//! Budget: ≤ 150 ns per message (measured 112; a general crate takes 1,026). Does not keep or compare state.
+//! Budget: ≤ 150 ns per message (measured 112; a general crate takes 1,026). Does not keep or
+//! compare state.
 //!
 //! ICMP keys hold the identifier as source port and type << 8 | code as destination port; the reply
 //! direction of an untranslated echo therefore carries the answer's type, which is no translation.

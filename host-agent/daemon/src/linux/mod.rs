@@ -4,8 +4,8 @@
 //! Enters: netlink messages and frames. Leaves: flow records, frames, results of operations.
 //! Everything here is non-blocking or bounded, works in the network namespace of the calling thread
 //! and decides nothing. Files stand in the order a change travels: [`conntrack`] reads it through
-//! [`ctnetlink`] and [`netlink`], [`link`](mod@link) carries it, [`conntrack`] writes it; [`lease`] and [`address`]
-//! move the traffic after it. All `unsafe` is in [`sys`].
+//! [`ctnetlink`] and [`netlink`], [`link`](mod@link) carries it, [`conntrack`] writes it; [`lease`] and
+//! [`address`] move the traffic after it. All `unsafe` is in [`sys`].
 
 pub mod address;
 pub mod conntrack;

@@ -1,9 +1,9 @@
 //! Requests that write the kernel's connection table.
 //!
 //! Enters: a flow record or key. Leaves: one message appended to a buffer; failures are always answered,
-//! successes when [`request_ack`] was called. Invariants: a delete always names a flow (without a tuple it would empty the table);
-//! OFFLOAD and DYING are never written; an update never names NAT, which the kernel refuses. Does not
-//! send.
+//! successes when [`request_ack`] was called. Invariants: a delete always names a flow (without a tuple
+//! it would empty the table); OFFLOAD and DYING are never written; an update never names NAT, which the
+//! kernel refuses. Does not send.
 //!
 //! The reply tuple of a create must be the un-NATed inverse of the original one: with the translated
 //! tuple the kernel sees nothing to translate and silently leaves NAT out (measured: 0 of 22 flows
