@@ -5,7 +5,7 @@
 //! names itself, and an unknown kind can be skipped by its length.
 
 use crate::flow::*;
-use crate::limits::{RECORD_UNITS_MAX, UNIT_SIZE};
+use crate::limits::{BUCKETS_COUNT, RECORD_UNITS_MAX, UNIT_SIZE};
 use crate::unit::*;
 
 /// Changed groups of one flow.
@@ -64,7 +64,7 @@ pub enum RecordError {
     Length,
     /// A kind this version does not know; skip this many units.
     Unknown(usize),
-    /// A group bit or value that cannot be.
+    /// A group bit, bucket or value that cannot be.
     Value,
 }
 
@@ -342,7 +342,10 @@ impl Record {
         }
         let units = at / UNIT_SIZE;
         debug_assert!(units <= RECORD_UNITS_MAX);
-        out[0] |= self.kind();
+        out[0] = match self {
+            Self::Update(_) => out[0],
+            _ => self.kind(),
+        };
         out[1] = units as u8;
         units
     }
@@ -430,7 +433,25 @@ impl Record {
         if at != units.len() {
             return Err(RecordError::Length);
         }
+        if !record.buckets_exist() {
+            return Err(RecordError::Value);
+        }
         Ok((record, count))
+    }
+
+    /// Whether every bucket the record names lies in the table, so that readers may index by it.
+    const fn buckets_exist(&self) -> bool {
+        let (bucket, count) = match self {
+            Self::SnapshotBegin(unit) => (unit.bucket, 1),
+            Self::SnapshotEnd(unit) => (unit.bucket, 1),
+            Self::Term(unit) => (unit.bucket, unit.count),
+            Self::Digest(unit) => (unit.bucket, 1),
+            Self::Merge(bucket, ..) => (*bucket, 1),
+            Self::Repair(unit) => (unit.bucket, 1),
+            Self::Compact(_) | Self::Update(_) | Self::Full(..) | Self::Delete(_) => return true,
+            Self::DeleteKeyed(..) | Self::Ack(_) | Self::Heartbeat(_) | Self::Capabilities(_) => return true,
+        };
+        bucket as usize + count as usize <= BUCKETS_COUNT
     }
 }
 

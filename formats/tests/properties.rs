@@ -9,7 +9,8 @@ use arbitrary::*;
 use formats::descriptor::{Command, Event};
 use formats::frame::split;
 use formats::limits::*;
-use formats::{FlowRecord, Record};
+use formats::unit::*;
+use formats::{FlowRecord, Record, RecordError, Stamp, Term};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
@@ -195,6 +196,30 @@ proptest! {
     fn arbitrary_frames_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = split(&bytes);
     }
+}
+
+#[test]
+fn records_of_buckets_outside_the_table_are_refused() {
+    let end = BUCKETS_COUNT as u16;
+    let merge = |bucket| Record::Merge(bucket, Term(1), FlowRecord::default(), Stamp::default());
+    let repair = |bucket| Record::Repair(RepairUnit { bucket, ..Default::default() });
+    let digest = |bucket| Record::Digest(DigestUnit { bucket, ..Default::default() });
+    let begin = |bucket| Record::SnapshotBegin(SnapshotBegin { bucket, ..Default::default() });
+    let last = |bucket| Record::SnapshotEnd(SnapshotEnd { bucket, ..Default::default() });
+    let term = |bucket| Record::Term(TermUnit { bucket, count: 1, ..Default::default() });
+    for make in [&merge as &dyn Fn(u16) -> Record, &repair, &digest, &begin, &last, &term] {
+        assert!(Record::decode(&encoded(&make(end - 1))).is_ok());
+        assert_eq!(Record::decode(&encoded(&make(end))), Err(RecordError::Value));
+    }
+    let run = Record::Term(TermUnit { bucket: 1, count: end, ..Default::default() });
+    assert_eq!(Record::decode(&encoded(&run)), Err(RecordError::Value));
+}
+
+#[test]
+fn a_record_s_kind_comes_from_its_variant() {
+    let mistaken = RepairUnit { kind: kind::ACK | 0x40, units: 9, ..Default::default() };
+    let bytes = encoded(&Record::Repair(mistaken));
+    assert_eq!(bytes[..2], [kind::REPAIR, 1]);
 }
 
 #[test]
