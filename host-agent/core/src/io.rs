@@ -14,6 +14,8 @@ pub enum Unprotected {
     SynProxy,
     /// It is expected by another flow.
     Related,
+    /// Its zone covers one direction only.
+    DirectionalZone,
     /// Another engine forwards it.
     Offloaded,
     /// It is translated to an address that stays with the member.
@@ -24,11 +26,12 @@ pub enum Unprotected {
 
 impl Unprotected {
     /// Every reason with the name shown in views.
-    pub const ALL: [(Self, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str); 8] = [
         (Self::Helper, "helper"),
         (Self::SequenceAdjusted, "sequence adjusted"),
         (Self::SynProxy, "syn proxy"),
         (Self::Related, "related"),
+        (Self::DirectionalZone, "directional zone"),
         (Self::Offloaded, "offloaded"),
         (Self::AddressStays, "address stays"),
         (Self::TableFull, "table full"),

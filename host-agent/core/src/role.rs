@@ -5,7 +5,7 @@
 
 use crate::io::{Action, Fence, Log, State};
 use crate::scan::Purpose;
-use crate::{up, Config, Core, Takeover, ALL, UNVERIFIED_US};
+use crate::{up, Config, Core, Group, Takeover, ALL, UNVERIFIED_US};
 use formats::descriptor::{Command, PathState, Roles};
 use formats::limits::MEMBER_NONE;
 use formats::unit::heartbeat;
@@ -396,6 +396,7 @@ impl Core {
         self.choose_copies();
         self.send_map(out);
         self.announce(out);
+        self.coverage.dirty_buckets = ALL;
         self.role.renewed_us = self.now_us;
         out.push(Action::RenewLease);
         out.push(Action::TakeAddresses);
@@ -439,6 +440,7 @@ impl Core {
         let before = self.group;
         self.choose_copies();
         if self.group != before {
+            self.coverage.dirty_buckets = ALL;
             self.send_map(out);
             self.announce(out);
         }
@@ -484,8 +486,24 @@ impl Core {
                 return self.set_state(State::Isolated, out);
             }
         }
-        if let Some(planned) = self.role.moving {
-            self.try_release(planned, out);
+        match self.role.moving {
+            Some(planned) => self.try_release(planned, out),
+            None => self.step_aside(out),
+        }
+    }
+
+    /// A member that lost a data network hands over to one whose networks all work.
+    fn step_aside(&mut self, out: &mut Vec<Action>) {
+        let window = self.now_us.saturating_sub(3 * self.config.probe_us);
+        if self.probes_answered(window) || self.now_us < self.role.boot_us + 3 * self.config.probe_us {
+            return;
+        }
+        let forwards = |peer: &crate::peer::Peer| {
+            peer.sync_up() && !peer.reloading() && peer.flags & heartbeat::FORWARDING != 0
+        };
+        let better = self.config.peers().find(|member| self.peers.get(member).is_some_and(forwards));
+        if let Some(to) = better {
+            self.start_move(to, out);
         }
     }
 
@@ -580,5 +598,3 @@ impl Core {
         }
     }
 }
-
-use crate::Group;

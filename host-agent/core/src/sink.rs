@@ -6,7 +6,7 @@
 use crate::io::{Action, KernelError, KernelOp, Log, State};
 use crate::join::{join, Side};
 use crate::scan::Purpose;
-use crate::{Core, ALL};
+use crate::Core;
 use formats::descriptor::{upsert, Command};
 use formats::{FlowKey, FlowRecord, Groups, Term};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,6 +17,10 @@ const OUTSTANDING_MAX: u64 = 8_192;
 const REFUSED_MAX: usize = 65_536;
 /// Interval in which refused flows are tried again, in µs.
 const RETRY_US: u64 = 1_000_000;
+
+/// Error numbers of the kernel, equal on every Linux architecture.
+const EPERM: i32 = 1;
+const EBUSY: i32 = 16;
 
 /// A frame whose operations are under way.
 #[derive(Debug)]
@@ -130,7 +134,14 @@ impl Core {
                     self.issue(KernelOp::Create { record, timeout_s }, out);
                 }
             }
+            // The kernel takes no status bit back and moves no fixed timeout: make the entry anew.
+            (KernelOp::Update { record, timeout_s }, KernelError::Refused(EBUSY | EPERM))
+                if record.groups.has(Groups::STATUS) =>
+            {
+                self.issue(KernelOp::Recreate { record, timeout_s }, out);
+            }
             (KernelOp::Remove { .. } | KernelOp::Verify { .. }, _) => {}
+            (KernelOp::Update { record, .. }, _) if !record.groups.has(Groups::STATUS) => {}
             (
                 KernelOp::Create { record, .. }
                 | KernelOp::Update { record, .. }
@@ -228,7 +239,7 @@ impl Core {
         self.issue(op, out);
     }
 
-    /// Starts the walk that makes every copy anew.
+    /// The kernel lacks a flow of the table: an event was lost, or a copy is gone.
     pub(crate) fn audit_missing(&mut self, cookie: u32, record: &FlowRecord, out: &mut Vec<Action>) {
         self.audit.missing += 1;
         if self.group.owner == self.config.member {
@@ -239,6 +250,7 @@ impl Core {
         }
     }
 
+    /// The kernel holds a flow that this copy does not.
     pub(crate) fn audit_extra(&mut self, cookie: u32, key: FlowKey, out: &mut Vec<Action>) {
         self.audit.extra += 1;
         if self.group.owner != self.config.member {
@@ -246,5 +258,3 @@ impl Core {
         }
     }
 }
-
-const _: () = assert!(ALL as usize == formats::limits::BUCKETS_COUNT);
