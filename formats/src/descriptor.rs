@@ -115,8 +115,6 @@ pub enum Command {
     AuditBegin,
     /// The dump is over: report owned flows that it lacked.
     AuditEnd,
-    /// After a split: propose to the peer what this member changed under its own term.
-    Propose { peer: u8, bucket: u16, count: u16, term: Term },
     /// Send digests of a run of buckets to a peer now.
     Digest { peer: u8, bucket: u16, count: u16 },
 }
@@ -303,9 +301,6 @@ impl Command {
             }
             Self::AuditBegin => Slot::new(11),
             Self::AuditEnd => Slot::new(12),
-            Self::Propose { peer, bucket, count, term } => Slot::new(13).with(|h| {
-                (h.peer, h.bucket, h.count, h.term) = (*peer, *bucket, *count, term.0);
-            }),
             Self::Digest { peer, bucket, count } => {
                 Slot::new(14).with(|h| (h.peer, h.bucket, h.count) = (*peer, *bucket, *count))
             }
@@ -343,7 +338,6 @@ impl Command {
             10 => run(h).map(|(bucket, count)| Self::Scan { token: h.value, bucket, count })?,
             11 => Self::AuditBegin,
             12 => Self::AuditEnd,
-            13 => run(h).map(|(bucket, count)| Self::Propose { peer, bucket, count, term: Term(h.term) })?,
             14 => run(h).map(|(bucket, count)| Self::Digest { peer, bucket, count })?,
             _ => return Err(DescriptorError),
         })

@@ -189,6 +189,10 @@ counters! {
     CommandsMalformed,
     /// Upserts and deletes refused: this member does not own the bucket.
     CommandsNotOwner,
+    /// Maps refused: a term lower than the current one.
+    CommandsTerm,
+    /// Scans and audits refused: too many wait.
+    CommandsFull,
     /// Upserts that made a flow.
     FlowsMade,
     /// Upserts that changed a flow.
@@ -221,6 +225,8 @@ counters! {
     DigestsUnproven,
     /// Digest comparisons that differed without a gap.
     DigestsDifferent,
+    /// Stored flow digests that disagreed with their flow (bit rot); corrected.
+    DigestsRepaired,
     /// Flow events the host was too slow for; their buckets are reported again.
     EventsDeferred,
     /// Tombstones freed.

@@ -1,0 +1,137 @@
+//! Upserts and deletes of the host: what changes in the table, and what is emitted for it.
+
+use crate::Softnic;
+use formats::descriptor::{upsert, Event};
+use formats::hash::first_version;
+use formats::limits::MEMBER_NONE;
+use formats::register::Counter;
+use formats::{Family, FlowId, FlowKey, FlowRecord, Groups, Stamp};
+
+/// An IPv4 address sits in the low 32 bits; anything above could not be sent.
+fn key_is_sound(key: &FlowKey) -> bool {
+    match key.family {
+        Family::V4 => key.src >> 32 == 0 && key.dst >> 32 == 0,
+        Family::V6 => true,
+    }
+}
+
+impl Softnic {
+    pub(crate) fn upsert(&mut self, flags: u8, cookie: u32, record: &FlowRecord) {
+        self.books.upserts += 1;
+        if !key_is_sound(&record.key) {
+            self.books.malformed += 1;
+            return self.count(Counter::CommandsMalformed);
+        }
+        let id = self.hasher.flow_id(&record.key);
+        if !self.owns(id.bucket()) {
+            self.count(Counter::CommandsNotOwner);
+            return self.tell_extra(flags, cookie, &record.key, id);
+        }
+        let found = self.table.find(id, &record.key);
+        if let (Some(at), true) = (found, flags & upsert::AUDIT != 0) {
+            if self.table[at].audit == self.audit && self.audit_running {
+                return self.count(Counter::FlowsAuditLost);
+            }
+        }
+        let at = match found {
+            Some(at) => at,
+            None => match self.table.make(id, &record.key) {
+                Ok(at) => at,
+                Err(crate::table::Full) => {
+                    self.count(Counter::FlowsFull);
+                    return self.report_control(Event::Full { key: record.key });
+                }
+            },
+        };
+        let entry = &mut self.table[at];
+        entry.audit = self.audit;
+        entry.cookie = cookie;
+        let renews = flags & (upsert::NEW | upsert::JOIN) != 0;
+        if renews || !entry.is_live() || entry.record.key != record.key {
+            self.make_flow(at, flags, record);
+        } else {
+            self.change_flow(at, record);
+        }
+    }
+
+    /// A row of the audit that no copy here accounts for: the host may remove it from its kernel.
+    fn tell_extra(&mut self, flags: u8, cookie: u32, key: &FlowKey, id: FlowId) {
+        let held = self.table.find(id, key).is_some_and(|at| self.table[at].is_live());
+        let mapped = self.buckets[id_bucket(id)].owner != MEMBER_NONE;
+        // What does not fit now, the next audit finds again.
+        if flags & upsert::AUDIT != 0 && mapped && !held && self.report.has_flow_room() {
+            self.report_control(Event::AuditExtra { cookie, key: *key });
+        }
+    }
+
+    /// Starts a life of the flow.
+    fn make_flow(&mut self, at: u32, flags: u8, record: &FlowRecord) {
+        let entry = &self.table[at];
+        let bucket = id_bucket(entry.id);
+        let known = entry.is_live() || entry.is_tombstone();
+        let version = first_version(self.version_clock_us, known.then_some(entry.stamp));
+        let join = flags & upsert::JOIN != 0;
+        let incarnation = if join { record.incarnation } else { version as u32 };
+        let mut made = FlowRecord { key: record.key, incarnation, ..FlowRecord::default() };
+        made.merge_groups(record);
+        let stamp = Stamp { term: self.buckets[bucket].term, version };
+        self.write(at, &made, stamp);
+        self.table[at].forget_installed();
+        self.count(Counter::FlowsMade);
+        self.emit(at, None);
+    }
+
+    /// Merges the groups present; emits what differs of the replicated ones.
+    fn change_flow(&mut self, at: u32, record: &FlowRecord) {
+        let entry = &mut self.table[at];
+        let changed = Groups(entry.record.difference(record).0 & self.config.replicate.0);
+        if changed.is_empty() {
+            entry.record.merge_groups(record);
+            return self.count(Counter::FlowsUnchanged);
+        }
+        let term = self.buckets[id_bucket(entry.id)].term;
+        let first_of_term = entry.stamp.term != term;
+        let stamp = Stamp { term, version: entry.stamp.version + 1 };
+        let before = entry.record.groups;
+        let mut merged = entry.record;
+        merged.merge_groups(record);
+        self.write(at, &merged, stamp);
+        self.count(Counter::FlowsChanged);
+        self.emit(at, (!first_of_term).then_some((changed, before)));
+    }
+
+    pub(crate) fn delete(&mut self, cookie: u32, key: &FlowKey) {
+        self.books.deletes += 1;
+        if !key_is_sound(key) {
+            self.books.malformed += 1;
+            return self.count(Counter::CommandsMalformed);
+        }
+        let id = self.hasher.flow_id(key);
+        if !self.owns(id.bucket()) {
+            return self.count(Counter::CommandsNotOwner);
+        }
+        let live = self.table.find(id, key).filter(|at| self.table[*at].is_live());
+        let Some(at) = live else {
+            return self.count(Counter::DeletesRefused);
+        };
+        let entry = &mut self.table[at];
+        if cookie != 0 && entry.cookie != 0 && cookie != entry.cookie {
+            return self.count(Counter::DeletesRefused);
+        }
+        entry.audit = self.audit;
+        // Not merely version + 1: a delete must lie above every floor announced before it.
+        let version = first_version(self.version_clock_us, Some(entry.stamp));
+        let term = self.buckets[id_bucket(id)].term;
+        let first_of_term = entry.stamp.term != term;
+        self.bury(at, Stamp { term, version });
+        self.count(Counter::FlowsEnded);
+        self.emit(at, (!first_of_term).then_some((Groups::NONE, Groups::NONE)));
+        if self.config.no_tombstone() {
+            self.free_tombstones(id.bucket(), |_, _| true);
+        }
+    }
+}
+
+fn id_bucket(id: FlowId) -> usize {
+    id.bucket() as usize
+}

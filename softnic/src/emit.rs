@@ -1,0 +1,169 @@
+//! Emission: each change goes at once into the frame under construction of each copy.
+//!
+//! While a copy's bucket is dirty its records are deferred, the snapshot carries them; while the
+//! snapshot runs they travel whole; else in the shortest form whose base the copy holds.
+
+use crate::bucket::CopyState;
+use crate::entry::PENDING;
+use crate::frame::{Item, IN_FLIGHT_MAX, SCRATCH};
+use crate::Softnic;
+use formats::limits::*;
+use formats::record::{encode_full, Update};
+use formats::register::Counter;
+use formats::unit::{kind, Compact, DeleteUnit};
+use formats::{Groups, Record, Stamp};
+
+/// Whether and how a record may go to a copy now.
+enum Gate {
+    Deferred,
+    Whole,
+    Open,
+}
+
+/// Groups that COMPACT carries.
+const COMPACT_GROUPS: Groups = Groups::STATUS.with(Groups::LIFETIME);
+
+impl Softnic {
+    /// Emits the entry's state to each copy. `delta` holds the changed groups and those present before;
+    /// `None` sends it whole.
+    pub(crate) fn emit(&mut self, at: u32, delta: Option<(Groups, Groups)>) {
+        let id = self.table[at].id;
+        let bucket = id.bucket();
+        for copy in 0..2 {
+            let member = self.buckets[bucket as usize].members[copy];
+            if member == MEMBER_NONE {
+                continue;
+            }
+            self.note_installed(at, copy);
+            match (self.gate(bucket, copy), delta) {
+                (Gate::Deferred, _) => self.defer(at, copy),
+                (Gate::Open, Some((changed, before))) if self.table[at].goes_by_id() => {
+                    self.send_delta(at, copy, changed, before);
+                }
+                (Gate::Open | Gate::Whole, _) => self.send_whole(at, copy),
+            }
+        }
+    }
+
+    /// Notes that the copy has installed the version it was sent last, before a newer one is sent.
+    fn note_installed(&mut self, at: u32, copy: usize) {
+        let entry = &mut self.table[at];
+        let bucket = &self.buckets[entry.id.bucket() as usize];
+        let state = bucket.copies[copy];
+        let peer = &self.peers[bucket.members[copy] as usize];
+        if state.state == CopyState::Clean && !state.renewed && entry.sent[copy] <= peer.installed {
+            entry.set_installed(copy, true);
+        }
+    }
+
+    pub(crate) fn defer(&mut self, at: u32, copy: usize) {
+        self.table[at].sent[copy] = PENDING;
+        self.count(Counter::RecordsDeferred);
+    }
+
+    /// Whether the peer takes no more records this turn.
+    pub(crate) fn queue_is_full(&self, member: u8) -> bool {
+        let peer = &self.peers[member as usize];
+        peer.frames_waiting >= self.config.queue_frames_max || peer.in_flight.len() >= IN_FLIGHT_MAX
+    }
+
+    fn gate(&mut self, bucket: u16, copy: usize) -> Gate {
+        let b = &self.buckets[bucket as usize];
+        let (member, state) = (b.members[copy], b.copies[copy].state);
+        match state {
+            _ if self.peers[member as usize].session == 0 => Gate::Deferred,
+            CopyState::Dirty => Gate::Deferred,
+            _ if self.queue_is_full(member) => {
+                self.count(Counter::QueueFull);
+                self.mark_dirty(bucket, copy);
+                Gate::Deferred
+            }
+            CopyState::Sweeping => Gate::Whole,
+            CopyState::Clean | CopyState::Waiting => Gate::Open,
+        }
+    }
+
+    /// Sends an entry whole to a copy, or defers it.
+    pub(crate) fn send_or_defer(&mut self, at: u32, copy: usize) {
+        match self.gate(self.table[at].id.bucket(), copy) {
+            Gate::Deferred => self.defer(at, copy),
+            Gate::Whole | Gate::Open => self.send_whole(at, copy),
+        }
+    }
+
+    fn send_whole(&mut self, at: u32, copy: usize) {
+        let member = self.buckets[self.table[at].id.bucket() as usize].members[copy];
+        let sequence = self.append_whole(member, at, true, Item::Flow(at));
+        self.sent_inline(at, copy, member, sequence);
+    }
+
+    fn sent_inline(&mut self, at: u32, copy: usize, member: u8, sequence: u64) {
+        self.table[at].sent[copy] = sequence;
+        self.peers[member as usize].emitted += 1;
+        self.emitted_since_work += 1;
+        self.count(Counter::RecordsEmitted);
+    }
+
+    /// Appends FULL or a keyed DELETE; `restamp` writes the bucket's term, which the entry itself gets
+    /// only with its next change, because the other copy still counts on the old one.
+    pub(crate) fn append_whole(&mut self, member: u8, at: u32, restamp: bool, item: Item) -> u64 {
+        let entry = &self.table[at];
+        let mut stamp = entry.stamp;
+        if restamp {
+            stamp.term = self.buckets[entry.id.bucket() as usize].term;
+        }
+        let mut scratch = SCRATCH;
+        let units = if entry.is_tombstone() {
+            Record::DeleteKeyed(entry.record.key, stamp).encode(&mut scratch)
+        } else if self.config.replicate.has(entry.record.groups) {
+            encode_full(&entry.record, stamp, &mut scratch)
+        } else {
+            encode_full(&self.image(&entry.record), stamp, &mut scratch)
+        };
+        self.append(member, &scratch[..units * UNIT_SIZE], Some(item))
+    }
+
+    /// Appends the shortest record that says what changed since the version before.
+    fn send_delta(&mut self, at: u32, copy: usize, changed: Groups, before: Groups) {
+        let entry = &self.table[at];
+        let Stamp { term, version } = entry.stamp;
+        let (id, record) = (entry.id, &entry.record);
+        let mut scratch = SCRATCH;
+        let units = if entry.is_tombstone() {
+            let unit = DeleteUnit {
+                kind: kind::DELETE,
+                units: 0,
+                term_low: term.0 as u8,
+                flow_id: id.0,
+                version,
+                ..DeleteUnit::default()
+            };
+            Record::Delete(unit).encode(&mut scratch)
+        } else if COMPACT_GROUPS.has(changed) && before.has(changed) {
+            let unit = Compact {
+                kind: kind::COMPACT,
+                units: 0,
+                term_low: term.0 as u8,
+                class: record.class,
+                flow_id: id.0,
+                version_low: version as u16,
+                tcp_state: record.tcp_state,
+                status: record.status,
+                spare: 0,
+            };
+            Record::Compact(unit).encode(&mut scratch)
+        } else {
+            let update = Update {
+                flow_id: id,
+                term_low: term.0 as u8,
+                version,
+                base_distance: 1,
+                changed: formats::FlowRecord { groups: changed, ..*record },
+            };
+            Record::Update(update).encode(&mut scratch)
+        };
+        let member = self.buckets[id.bucket() as usize].members[copy];
+        let sequence = self.append(member, &scratch[..units * UNIT_SIZE], Some(Item::Flow(at)));
+        self.sent_inline(at, copy, member, sequence);
+    }
+}

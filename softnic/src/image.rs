@@ -1,0 +1,108 @@
+//! The replicated image of a flow, and the only two ways an entry changes: written or buried.
+//!
+//! Both keep the bucket's count and sum, and the gauges. Groups outside [`crate::Config::replicate`]
+//! are stored, but are no part of the image.
+
+use crate::Softnic;
+use formats::register::Counter;
+use formats::{FlowRecord, Groups, Stamp};
+
+impl Softnic {
+    /// The record with the groups that replicate.
+    #[inline]
+    pub(crate) fn image(&self, record: &FlowRecord) -> FlowRecord {
+        FlowRecord { groups: Groups(record.groups.0 & self.config.replicate.0), ..*record }
+    }
+
+    /// The flow's contribution to its bucket's sum.
+    #[inline]
+    pub(crate) fn contribution(&self, record: &FlowRecord) -> u64 {
+        if self.config.linear_digest() {
+            // Words added without the key: equal changes of two flows cancel.
+            return u64::from(record.tcp_state)
+                .wrapping_add(u64::from(record.status) << 8)
+                .wrapping_add(u64::from(record.mark) << 24)
+                .wrapping_add(record.key.src as u64)
+                .wrapping_add(record.key.dst as u64);
+        }
+        if self.config.replicate.has(record.groups) {
+            self.digester.flow_digest(record)
+        } else {
+            self.digester.flow_digest(&self.image(record))
+        }
+    }
+
+    /// Makes the entry live with this record.
+    pub(crate) fn write(&mut self, at: u32, record: &FlowRecord, stamp: Stamp) {
+        let digest = self.contribution(record);
+        let entry = &mut self.table[at];
+        let (was_live, was_tombstone) = (entry.is_live(), entry.is_tombstone());
+        let delta = digest.wrapping_sub(entry.digest);
+        entry.record = *record;
+        entry.stamp = stamp;
+        entry.digest = digest;
+        entry.set_live();
+        let bucket = &mut self.buckets[entry.id.bucket() as usize];
+        bucket.sum = bucket.sum.wrapping_add(delta);
+        if !was_live {
+            bucket.count += 1;
+            self.gauge(Counter::FlowsHeld, 1);
+            self.counters[Counter::FlowsOverflow as usize] = self.table.overflow_count() as u64;
+        }
+        if was_tombstone {
+            self.gauge(Counter::TombstonesHeld, -1);
+        }
+    }
+
+    /// Turns the entry into a tombstone with this stamp.
+    pub(crate) fn bury(&mut self, at: u32, stamp: Stamp) {
+        let entry = &mut self.table[at];
+        let (was_live, was_tombstone) = (entry.is_live(), entry.is_tombstone());
+        let id = entry.id;
+        let digest = std::mem::take(&mut entry.digest);
+        entry.stamp = stamp;
+        entry.set_tombstone();
+        entry.forget_installed();
+        let list = !entry.is_listed();
+        entry.set_listed(true);
+        let bucket = &mut self.buckets[id.bucket() as usize];
+        bucket.sum = bucket.sum.wrapping_sub(digest);
+        if list {
+            bucket.tombstones.push(at);
+        }
+        if was_live {
+            bucket.count -= 1;
+            self.gauge(Counter::FlowsHeld, -1);
+        }
+        if !was_tombstone {
+            self.gauge(Counter::TombstonesHeld, 1);
+        }
+    }
+
+    /// Frees a tombstone.
+    pub(crate) fn free_tombstone(&mut self, at: u32) {
+        assert!(self.table[at].is_tombstone(), "only tombstones are freed");
+        self.table.remove(at);
+        self.gauge(Counter::TombstonesHeld, -1);
+        self.counters[Counter::FlowsOverflow as usize] = self.table.overflow_count() as u64;
+        self.count(Counter::TombstonesFreed);
+    }
+
+    /// Frees the tombstones of a bucket that `done` agrees to; forgets listed entries that live again.
+    pub(crate) fn free_tombstones(&mut self, bucket: u16, done: impl Fn(&Self, u32) -> bool) {
+        let mut list = std::mem::take(&mut self.buckets[bucket as usize].tombstones);
+        list.retain(|at| {
+            let entry = &mut self.table[*at];
+            if !entry.is_tombstone() {
+                entry.set_listed(false);
+                return false;
+            }
+            let free = done(self, *at);
+            if free {
+                self.free_tombstone(*at);
+            }
+            !free
+        });
+        self.buckets[bucket as usize].tombstones = list;
+    }
+}

@@ -1,0 +1,181 @@
+//! After a split and after a takeover: proposals of a former owner, and pulls of a new one.
+//!
+//! A member that loses a bucket to a higher term proposes (MERGE) every live flow that the new owner did
+//! not acknowledge. Until the last proposal is acknowledged, the new owner's records are refused, because
+//! they could overwrite what is being proposed; then the bucket is an ordinary gapped copy.
+//!
+//! A new owner pulls: survivors send snapshots with their own stamps, the newer stamp wins, nothing is
+//! deleted at the end.
+//!
+//! Limit: [`BUDGET_RECORDS`] proposals a tick, and the peer's queue.
+
+use crate::frame::{InFlight, Item};
+use crate::table::{Cursor, Table};
+use crate::Softnic;
+use formats::descriptor::Event;
+use formats::limits::*;
+use formats::register::Counter;
+use formats::{FlowRecord, Record, Stamp, Term};
+
+/// Entries looked at per tick.
+const BUDGET_RECORDS: u64 = 4096;
+
+/// A bucket's proposals on their way to its new owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Proposing {
+    pub(crate) target: u8,
+    /// Our term before.
+    term: Term,
+    /// Which copy the new owner held, and what it had acknowledged when it became owner.
+    copy: Option<(usize, u64)>,
+    cursor: Cursor,
+    scanned: bool,
+    /// Proposals whose fate is unknown.
+    outstanding: u32,
+}
+
+/// A snapshot asked of a survivor.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pull {
+    /// The survivor's gap epoch at its begin.
+    pub(crate) begun: Option<u64>,
+    /// A record changed the table.
+    pub(crate) changed: bool,
+}
+
+impl Softnic {
+    /// This member does not serve the bucket any more, or the bucket passed on to yet another owner.
+    pub(crate) fn lose(&mut self, bucket: u16, owned: bool, old_term: Term, old_members: [u8; 2]) {
+        let owner = self.buckets[bucket as usize].owner;
+        let new_owner = self.peers.get(owner as usize).filter(|peer| peer.known);
+        let b = &mut self.buckets[bucket as usize];
+        let Some(peer) = new_owner else {
+            b.proposing = None;
+            return;
+        };
+        let copy = old_members.iter().position(|member| *member == owner).filter(|_| owned);
+        let term = match b.proposing {
+            Some(proposing) if proposing.target == owner => return,
+            Some(proposing) => proposing.term,
+            None if owned => old_term,
+            None => return,
+        };
+        b.proposing = Some(Proposing {
+            target: owner,
+            term,
+            copy: copy.map(|copy| (copy, peer.acked)),
+            cursor: Cursor::START,
+            scanned: false,
+            outstanding: 0,
+        });
+    }
+
+    /// The new owner starts again: everything is proposed anew.
+    pub(crate) fn restart_proposal(&mut self, bucket: u16, peer: u8) {
+        if let Some(proposing) = &mut self.buckets[bucket as usize].proposing {
+            if proposing.target == peer {
+                *proposing = Proposing {
+                    copy: None,
+                    cursor: Cursor::START,
+                    scanned: false,
+                    outstanding: 0,
+                    ..*proposing
+                };
+            }
+        }
+    }
+
+    pub(crate) fn run_proposals(&mut self) {
+        let mut budget = BUDGET_RECORDS;
+        for bucket in 0..BUCKETS_COUNT as u16 {
+            if let Some(mut proposing) = self.buckets[bucket as usize].proposing {
+                self.propose(bucket, &mut proposing, &mut budget);
+                let done = proposing.scanned && proposing.outstanding == 0;
+                self.buckets[bucket as usize].proposing = (!done).then_some(proposing);
+                if done {
+                    self.buckets[bucket as usize].gapped = true;
+                    self.ask(proposing.target, bucket, false);
+                }
+            }
+        }
+    }
+
+    fn propose(&mut self, bucket: u16, proposing: &mut Proposing, budget: &mut u64) {
+        let target = proposing.target;
+        while !proposing.scanned
+            && *budget > 0
+            && self.peers[target as usize].session != 0
+            && !self.queue_is_full(target)
+        {
+            let Some(at) = self.table.next(bucket, &mut proposing.cursor) else {
+                proposing.scanned = true;
+                return;
+            };
+            *budget -= 1;
+            let entry = &self.table[at];
+            let known = proposing.copy.is_some_and(|(copy, acked)| entry.sent[copy] <= acked);
+            if entry.is_live() && !known {
+                self.send_proposal(target, at, proposing.term);
+                proposing.outstanding += 1;
+            }
+        }
+    }
+
+    fn send_proposal(&mut self, target: u8, at: u32, term: Term) {
+        let entry = &self.table[at];
+        let merge = Record::Merge(entry.id.bucket(), term, self.image(&entry.record), entry.stamp);
+        let sequence = self.append_record(target, &merge, Some(Item::Proposal(at)));
+        // While a bucket is proposed nothing else is sent of it: the mark is free for this.
+        self.table[at].sent = [sequence; 2];
+    }
+
+    /// Proposals of an acknowledged frame are settled.
+    pub(crate) fn settle_proposals(
+        buckets: &mut [crate::bucket::Bucket],
+        table: &Table,
+        peer: u8,
+        frame: &InFlight,
+    ) {
+        for item in &frame.items {
+            let Item::Proposal(at) = *item else { continue };
+            let entry = &table[at];
+            if let Some(proposing) = &mut buckets[entry.id.bucket() as usize].proposing {
+                if proposing.target == peer && entry.sent == [frame.sequence; 2] {
+                    proposing.outstanding = proposing.outstanding.saturating_sub(1);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn repeat_proposal(&mut self, peer: u8, at: u32, sequence: u64) {
+        let entry = &self.table[at];
+        match self.buckets[entry.id.bucket() as usize].proposing {
+            Some(proposing) if proposing.target == peer && entry.sent == [sequence; 2] => {
+                self.send_proposal(peer, at, proposing.term);
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// A proposal of a former owner: the host joins.
+    pub(crate) fn take_merge(&mut self, peer: u8, bucket: u16, term: Term, theirs: &FlowRecord, _: Stamp) {
+        let id = self.hasher.flow_id(&theirs.key);
+        if id.bucket() != bucket {
+            return self.count(Counter::RecordsMalformed);
+        }
+        self.count(Counter::RecordsControl);
+        if !self.owns(bucket) {
+            // Not acknowledged: the proposer is to find the owner, not to believe the flow delivered.
+            self.frame_refused = true;
+            return self.peers[peer as usize].ask_answer(bucket);
+        }
+        if !self.report.has_room() {
+            self.frame_refused = true;
+            return;
+        }
+        let found = self.table.find(id, &theirs.key).filter(|at| self.table[*at].is_live());
+        let ours = found.map(|at| self.table[at].record);
+        let ours_term = self.buckets[bucket as usize].term;
+        self.report_control(Event::Merge { peer, bucket, term, theirs: *theirs, ours, ours_term });
+    }
+}
