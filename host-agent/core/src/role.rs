@@ -353,10 +353,11 @@ impl Core {
                 }
             }
         }
+        let recent_us = self.now_us.saturating_sub(2 * self.config.probe_us);
         match self.config.takeover {
             Takeover::Safe if lease_over => self.take_over(Fence::Lease, heard_us, out),
             Takeover::Safe => self.hold("lease of the owner", out),
-            Takeover::Available if self.probes_answered(heard_us) => {
+            Takeover::Available if self.probes_answered(heard_us.max(recent_us)) => {
                 self.take_over(Fence::Assumed, heard_us, out);
             }
             Takeover::Available => self.hold("probes unanswered", out),
