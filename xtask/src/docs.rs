@@ -8,7 +8,13 @@ use crate::workspace::root;
 type Page = (&'static str, fn() -> String);
 
 /// Every generated page, by its path in the workspace.
-const PAGES: &[Page] = &[];
+const PAGES: &[Page] = &[("docs/formats.md", formats_page)];
+
+fn formats_page() -> String {
+    let mut page = String::new();
+    formats::reference::write_page(&mut page).expect("a string takes all text");
+    page
+}
 
 /// Writes all pages, or only compares them.
 pub(crate) fn run(check: bool) -> Result<()> {
