@@ -241,15 +241,11 @@ pub fn plain(address: IpAddr) -> (Family, u128) {
 }
 
 fn parse_secret(text: &str) -> Result<ClusterSecret, ConfigError> {
-    let digits = text.as_bytes();
-    let mut secret = [0; 32];
     let nibble = |digit: u8| (digit as char).to_digit(16).map(|value| value as u8);
-    if digits.len() == 64 {
-        let bytes = secret.iter_mut().zip(digits.chunks(2));
-        let filled = bytes.map(|(byte, pair)| Some(*byte = nibble(pair[0])? << 4 | nibble(pair[1])?));
-        if filled.collect::<Option<Vec<()>>>().is_some() {
-            return Ok(ClusterSecret(secret));
-        }
+    let byte = |pair: &[u8]| Some(nibble(pair[0])? << 4 | nibble(pair[1])?);
+    let bytes: Option<Vec<u8>> = text.as_bytes().chunks_exact(2).map(byte).collect();
+    if let Some(secret) = bytes.filter(|_| text.len() == 64).and_then(|bytes| bytes.try_into().ok()) {
+        return Ok(ClusterSecret(secret));
     }
     // The value itself stays out of logs.
     wrong("cluster.secret", "(hidden)", "64 hexadecimal digits")
@@ -313,7 +309,8 @@ impl AgentConfig {
         }
         let t = &file.timers;
         let beat_ms = in_range("timers.beat_ms", t.beat_ms, 1, 1_000, "ms")?;
-        let silent_ms = in_range("timers.silent_ms", t.silent_ms, 5 * beat_ms, 60_000, "ms (5 beats or more)")?;
+        let silent_ms =
+            in_range("timers.silent_ms", t.silent_ms, 5 * beat_ms, 60_000, "ms (5 beats or more)")?;
         let lease_ms = in_range("timers.lease_ms", t.lease_ms, 8 + 4 * beat_ms, 60_000, "ms")?;
         let mtu = in_range("sync.mtu", file.sync.mtu as u64, 1_000, FRAME_SIZE_MAX as u64 - 22, "bytes")?;
         for (key, tag) in [("sync.s_tag", file.sync.s_tag), ("sync.c_tag", file.sync.c_tag)] {
@@ -342,7 +339,8 @@ impl AgentConfig {
             boot_us: 1_000 * in_range("timers.boot_ms", t.boot_ms, 2 * silent_ms, 600_000, "ms")?,
             digest_us: 1_000 * in_range("timers.digest_ms", t.digest_ms, 10, 5_000, "ms")?,
             audit_us: 1_000_000 * in_range("timers.audit_s", t.audit_s, 1, 86_400, "s")?,
-            copy_timeout_s: in_range("timers.copy_timeout_s", t.copy_timeout_s.into(), 60, 86_400, "s")? as u32,
+            copy_timeout_s: in_range("timers.copy_timeout_s", t.copy_timeout_s.into(), 60, 86_400, "s")?
+                as u32,
             flows_max: in_range("nic.flows_max", file.nic.flows_max as u64, 4_096, 16_777_216, "flows")?
                 as usize,
             realtime: file.nic.realtime,
@@ -361,7 +359,8 @@ impl AgentConfig {
 
     /// The core's part of the configuration.
     pub fn core(&self) -> trine_core::Config {
-        let probed = |(index, network): (usize, &Network)| (!network.probes.is_empty()).then_some(index as u8);
+        let probed =
+            |(index, network): (usize, &Network)| (!network.probes.is_empty()).then_some(index as u8);
         trine_core::Config {
             member: self.member,
             order: self.order.clone(),
@@ -391,8 +390,8 @@ fn member_names(file: &File) -> Result<std::collections::BTreeMap<u8, String>, C
     let own = (file.member.id, &file.member.name);
     let mut names = std::collections::BTreeMap::new();
     let mut seen = BTreeSet::new();
-    for (key, (id, name)) in std::iter::once(("member", own))
-        .chain(file.peer.iter().map(|peer| ("peer", (peer.id, &peer.name))))
+    for (key, (id, name)) in
+        std::iter::once(("member", own)).chain(file.peer.iter().map(|peer| ("peer", (peer.id, &peer.name))))
     {
         if id as usize >= SITE_MEMBERS_MAX {
             return wrong(&format!("{key}.id"), id, format!("0 to {}", SITE_MEMBERS_MAX - 1));

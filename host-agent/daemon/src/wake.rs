@@ -56,9 +56,8 @@ pub fn wait(fds: &[BorrowedFd<'_>], timeout_us: u64) -> io::Result<()> {
         tv_nsec: (timeout_us % 1_000_000 * 1_000) as libc::c_long,
     };
     // SAFETY: `polled` and `timeout` live through the call, no signal mask is given.
-    let result = unsafe {
-        libc::ppoll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, &timeout, std::ptr::null())
-    };
+    let result =
+        unsafe { libc::ppoll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, &timeout, std::ptr::null()) };
     match result {
         0.. => Ok(()),
         _ => match io::Error::last_os_error() {

@@ -20,6 +20,7 @@ use std::time::Duration;
 use trine_core::{Change, Input, KernelError, KernelFlow, KernelOp, Unprotected};
 
 /// What reaches the pulse from other threads.
+#[allow(clippy::large_enum_variant)] // storms come as vectors
 pub enum Notice {
     /// Kernel events in order.
     Kernel(Vec<(Change, KernelFlow)>),
@@ -106,7 +107,9 @@ fn drain_source(source: &mut EventSource, batch: &mut Vec<(Change, KernelFlow)>,
             batch.push((change, flow(&message)));
         });
         count += batch.len();
-        if !batch.is_empty() && (batch.len() >= EVENTS_BATCH || !matches!(received, Ok(Received::Datagrams(_)))) {
+        if !batch.is_empty()
+            && (batch.len() >= EVENTS_BATCH || !matches!(received, Ok(Received::Datagrams(_))))
+        {
             mailbox.put(Notice::Kernel(std::mem::replace(batch, Vec::with_capacity(EVENTS_BATCH))));
         }
         match received {
