@@ -1,0 +1,27 @@
+//! Bodies of the fuzz targets: what reads bytes from outside must refuse or read them, and no more.
+//!
+//! Enters: arbitrary bytes. Leaves: nothing; a body panics when a property breaks. The same bodies run
+//! under libFuzzer (`cargo +nightly fuzz run <target>` in this repository) and, replaying the corpus
+//! and mutating it from a printed seed, in `tests/smoke.rs` on the stable toolchain.
+#![forbid(unsafe_code)]
+
+pub mod descriptor;
+pub mod mutator;
+pub mod netlink;
+pub mod sync_frame;
+
+/// One target.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Name of the libFuzzer binary and of the corpus folder.
+    pub name: &'static str,
+    /// The body.
+    pub run: fn(&[u8]),
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target { name: "sync_frame", run: sync_frame::run },
+    Target { name: "descriptor", run: descriptor::run },
+    Target { name: "netlink", run: netlink::run },
+];
