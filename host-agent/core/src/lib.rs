@@ -171,6 +171,7 @@ impl Core {
     pub(crate) fn set_state(&mut self, state: State, out: &mut Vec<Action>) {
         if self.state != state {
             self.state = state;
+            self.role.tell_peers();
             out.push(Action::Log(Log::State(state)));
         }
     }

@@ -36,6 +36,11 @@ impl Peer {
         self.paths.iter().all(|path| path.state != PathState::Up)
     }
 
+    /// Silent on the sync link, in time on another path.
+    pub(crate) fn sync_lost(&self) -> bool {
+        self.paths[0].state == PathState::Silent && self.paths.iter().any(|path| path.state == PathState::Up)
+    }
+
     pub(crate) fn sync_up(&self) -> bool {
         self.paths[0].state != PathState::Silent && self.session != 0
     }

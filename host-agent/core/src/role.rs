@@ -32,6 +32,8 @@ pub(crate) struct Role {
     renewed_us: u64,
     alive_us: u64,
     lapsed_us: u64,
+    /// When the current term became known.
+    term_us: u64,
     /// Per network: last probe sent, last answer.
     probes: Vec<(u64, u64)>,
     /// The owner said that it stopped, in favour of this member.
@@ -50,6 +52,7 @@ impl Role {
             renewed_us: now_us,
             alive_us: 0,
             lapsed_us: 0,
+            term_us: now_us,
             probes: vec![(0, 0); config.networks_count as usize],
             released_by: None,
             power: None,
@@ -64,6 +67,11 @@ impl Role {
         if let Some(probe) = self.probes.get_mut(network as usize) {
             probe.1 = now_us;
         }
+    }
+
+    /// The next step sends heartbeat flags, whatever the interval says.
+    pub(crate) fn tell_peers(&mut self) {
+        self.alive_us = 0;
     }
 
     pub(crate) fn power(&mut self, member: u8, off: bool) {
@@ -135,6 +143,9 @@ impl Core {
             remote: roles.remote,
             successor: roles.successor,
         };
+        if raised {
+            self.role.term_us = self.now_us;
+        }
         if !raised || roles.owner == self.config.member {
             return;
         }
@@ -220,7 +231,7 @@ impl Core {
     }
 
     fn note_sync_lost(&mut self, out: &mut Vec<Action>) {
-        let lost = self.peers.values().any(|peer| !up(peer.paths[0].state) && !peer.down());
+        let lost = self.peers.values().any(crate::peer::Peer::sync_lost);
         if lost != self.role.sync_lost {
             self.role.sync_lost = lost;
             out.push(Action::Log(Log::SyncLost(lost)));
@@ -325,8 +336,8 @@ impl Core {
         let Some(peer) = self.peers.get(&owner) else { return };
         let heard_us = peer.heard_us();
         if !peer.down() && peer.reloading() {
-            // It started anew and serves nothing.
-            if self.next_in_line(owner) {
+            // It started anew, or gave up, and serves nothing. A heartbeat from before its term says less.
+            if self.now_us >= self.role.term_us + self.config.silent_us && self.next_in_line(owner) {
                 self.take_over(Fence::Released, heard_us, out);
             }
             return;

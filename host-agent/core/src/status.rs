@@ -77,7 +77,7 @@ impl Core {
         };
         Status {
             state: self.state,
-            sync_lost: self.peers.values().any(|peer| !up(peer.paths[0].state) && !peer.down()),
+            sync_lost: self.peers.values().any(Peer::sync_lost),
             owner: (self.group.owner != formats::limits::MEMBER_NONE).then_some(self.group.owner),
             term: (self.group.term.counter(), self.group.term.member()),
             in_sync,

@@ -66,6 +66,8 @@ const EVENTS_BATCH: usize = 512;
 /// Above this many events in a wake-up the source drains on a timer: half the cost per event.
 const BUSY_EVENTS: usize = 64;
 const BUSY_WAIT: Duration = Duration::from_millis(1);
+/// How long a packet that passed the fence just before it closed may still take to raise its event.
+const FENCE_WAIT: Duration = Duration::from_micros(200);
 
 /// Reads kernel events until the process ends; `drain` asks for [`Input::Drained`] after the last one
 /// that waits.
@@ -79,8 +81,7 @@ pub fn read_events(mut source: EventSource, drain: Arc<Bell>, drains: Receiver<(
         let wanted = drains.try_recv().is_ok();
         let count = drain_source(&mut source, &mut batch, &mailbox);
         if wanted {
-            // Packets that passed the fence before it closed may still raise an event on another core.
-            std::thread::sleep(BUSY_WAIT);
+            std::thread::sleep(FENCE_WAIT);
             drain_source(&mut source, &mut batch, &mailbox);
             mailbox.put(Notice::Input(Input::Drained));
         } else if count > BUSY_EVENTS {
