@@ -5,7 +5,10 @@
 //! and mutating it from a printed seed, in `tests/smoke.rs` on the stable toolchain.
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod descriptor;
+#[cfg(feature = "engine")]
+pub mod engine;
 pub mod mutator;
 pub mod netlink;
 pub mod sync_frame;
@@ -17,11 +20,16 @@ pub struct Target {
     pub name: &'static str,
     /// The body.
     pub run: fn(&[u8]),
+    /// How much slower than the fastest one; the smoke test gives it as many inputs less.
+    pub cost: u64,
 }
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
-    Target { name: "sync_frame", run: sync_frame::run },
-    Target { name: "descriptor", run: descriptor::run },
-    Target { name: "netlink", run: netlink::run },
+    Target { name: "sync_frame", run: sync_frame::run, cost: 1 },
+    Target { name: "descriptor", run: descriptor::run, cost: 1 },
+    Target { name: "netlink", run: netlink::run, cost: 1 },
+    Target { name: "config", run: config::run, cost: 20 },
+    #[cfg(feature = "engine")]
+    Target { name: "engine", run: engine::run, cost: 100 },
 ];
