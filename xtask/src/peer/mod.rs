@@ -12,7 +12,7 @@ pub(crate) mod record;
 mod server;
 pub(crate) mod strays;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use clap::Subcommand;
 use std::net::IpAddr;
 
@@ -45,10 +45,22 @@ pub(crate) enum Peer {
 /// Runs one of them to its end.
 pub(crate) fn run(peer: &Peer) -> Result<()> {
     match peer {
-        Peer::Server => server::run(),
-        Peer::Client => client::run(),
+        Peer::Server => measure_undisturbed().and_then(|()| server::run()),
+        Peer::Client => measure_undisturbed().and_then(|()| client::run()),
         Peer::Announce { interface, addresses } => announce::run(interface, addresses),
         Peer::Strays { interface } => strays::run(interface),
         Peer::Flows { count } => flows::run(*count),
     }
+}
+
+/// The end points run at a low real-time priority, below the agents: what they measure is the gateways,
+/// not how busy this machine is with other processes.
+fn measure_undisturbed() -> Result<()> {
+    let parameter = libc::sched_param { sched_priority: 1 };
+    // SAFETY: `parameter` is a valid sched_param; 0 names the calling thread.
+    let result = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &parameter) };
+    if result == 0 {
+        return Ok(());
+    }
+    Err(Error::system("real-time priority of an end point")(std::io::Error::last_os_error()))
 }
