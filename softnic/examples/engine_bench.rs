@@ -36,7 +36,6 @@ fn config(member: u8, flows: u32) -> Config {
         replicate: Groups::ALL,
         events_max: 1 << 16,
         queue_frames_max: 4096,
-        #[cfg(feature = "omissions")]
         omissions: Default::default(),
     }
 }

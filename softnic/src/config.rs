@@ -57,10 +57,14 @@ pub struct Config {
     pub events_max: usize,
     /// Closed frames per peer that may wait for [`crate::Softnic::transmit`].
     pub queue_frames_max: usize,
-    /// Rules left out on purpose.
-    #[cfg(feature = "omissions")]
+    /// Rules left out on purpose; empty but in simulations.
     pub omissions: Omissions,
 }
+
+/// Without the feature `omissions` there is nothing to leave out.
+#[cfg(not(feature = "omissions"))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Omissions {}
 
 /// Rules of the protocol that a simulation takes out, to show that it finds what they prevent.
 #[cfg(feature = "omissions")]

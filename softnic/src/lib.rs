@@ -42,9 +42,7 @@ mod snapshot;
 mod sweep;
 mod table;
 
-#[cfg(feature = "omissions")]
-pub use config::Omissions;
-pub use config::{Config, Now};
+pub use config::{Config, Now, Omissions};
 
 use balance::Books;
 use beat::Beats;
@@ -54,6 +52,7 @@ use entry::Entry;
 use formats::descriptor::{Command, Event, Roles};
 use formats::limits::*;
 use formats::register::Counter;
+use formats::unit::RepairUnit;
 use formats::{FlowDigester, FlowHasher, FlowKey, FlowRecord, Stamp};
 use frame::Outbox;
 use merge::Pull;
@@ -98,6 +97,11 @@ pub struct Softnic {
     emitted_since_work: u64,
     /// Peer whose sweeps go first in the next tick.
     sweep_turn: usize,
+    /// Bucket whose tombstones are looked through next, and when the last were.
+    settle_turn: u16,
+    settle_us: u64,
+    /// Requests of the frame at hand, answered after its acknowledgement.
+    repairs: Vec<RepairUnit>,
     books: Books,
     counters: [u64; Counter::COUNT],
 }
@@ -132,6 +136,9 @@ impl Softnic {
             work_us: now.local_us,
             emitted_since_work: 0,
             sweep_turn: 0,
+            settle_turn: 0,
+            settle_us: now.local_us,
+            repairs: Vec::new(),
             books: Books::default(),
             counters: [0; Counter::COUNT],
             config,

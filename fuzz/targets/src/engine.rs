@@ -42,6 +42,7 @@ fn config() -> Config {
         replicate: Groups::ALL,
         events_max: 64,
         queue_frames_max: 2,
+        omissions: Default::default(),
     }
 }
 

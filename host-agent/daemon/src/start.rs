@@ -258,5 +258,6 @@ fn engine_config(config: &AgentConfig, wire: &Wire) -> softnic::Config {
         replicate: Groups::ALL,
         events_max: EVENTS_MAX,
         queue_frames_max: QUEUE_FRAMES_MAX,
+        omissions: softnic::Omissions::default(),
     }
 }

@@ -40,7 +40,6 @@ pub fn config(member: u8, members: u8, session: u64) -> Config {
         replicate: Groups::ALL,
         events_max: 4096,
         queue_frames_max: 64,
-        #[cfg(feature = "omissions")]
         omissions: Default::default(),
     }
 }
