@@ -109,7 +109,7 @@ impl Softnic {
             Some(state) if pull => state.begun.is_none(),
             Some(_) | None => {
                 let b = &self.buckets[bucket as usize];
-                !pull && b.owner == peer && b.receiving.is_none()
+                !pull && b.owner == peer && b.receiving.is_none() && (b.gapped || !b.verified)
             }
         };
         if wanted {

@@ -6,8 +6,6 @@
 use crate::merge::Pull;
 use crate::Softnic;
 use formats::descriptor::Event;
-use formats::limits::BUCKETS_COUNT;
-use formats::limits::{BUCKET_BITS, FLOW_ID_BITS};
 use formats::record::Update;
 use formats::register::Counter;
 use formats::unit::{Compact, DeleteUnit};
@@ -15,7 +13,6 @@ use formats::{FlowId, FlowKey, FlowRecord, Groups, Record, Stamp, Term};
 
 /// Pause between reports of a wrong sender, per bucket.
 pub(crate) const NOT_OWNER_PAUSE_US: u64 = 10_000;
-const _: () = assert!(BUCKETS_COUNT == 1 << BUCKET_BITS && FLOW_ID_BITS == 40);
 
 /// Where a flow record comes from.
 #[derive(Clone, Copy)]
@@ -46,7 +43,8 @@ impl Softnic {
             | Record::Repair(_) => unreachable!("only flow records are applied"),
         };
         let bucket = id.bucket();
-        let pulled = self.pulls.get(&(bucket, peer)).is_some_and(|pull| pull.begun.is_some());
+        let asked = self.pulls.get(&(bucket, peer)).is_some_and(|pull| pull.begun.is_some());
+        let pulled = asked && !self.is_owner(peer, bucket);
         let source = Source { peer, sequence, bucket, pulled };
         if !pulled {
             if let Some(refusal) = self.refusal(peer, bucket, term) {
@@ -74,10 +72,10 @@ impl Softnic {
         if self.config.no_authority() {
             return None;
         }
-        if self.peers[peer as usize].skipped.contains(&bucket) {
-            return Some(Counter::RecordsNotOwner);
-        }
         if !self.is_owner(peer, bucket) {
+            if self.peers[peer as usize].skipped.contains(&bucket) {
+                return Some(Counter::RecordsNotOwner);
+            }
             self.frame_refused = true;
             self.tell_not_owner(peer, bucket);
             return Some(Counter::RecordsNotOwner);
@@ -167,11 +165,9 @@ impl Softnic {
     /// The entry that holds the base of a partial record; marks the bucket gapped when there is none.
     fn base(&mut self, source: Source, id: FlowId, version: impl Fn(u64) -> bool) -> Option<u32> {
         let term = self.buckets[source.bucket as usize].term;
-        let newer_wins = self.config.newer_wins_partial();
         let fits = |at: &u32| {
             let entry = &self.table[*at];
-            let exact = entry.stamp.term == term && version(entry.stamp.version);
-            entry.is_live() && (exact || newer_wins)
+            entry.is_live() && entry.stamp.term == term && version(entry.stamp.version)
         };
         let found = self.table.with_id(id).find(fits);
         if found.is_none() {
@@ -207,7 +203,9 @@ impl Softnic {
 
     fn apply_update(&mut self, source: Source, update: &Update) -> Counter {
         let base = update.version.checked_sub(u64::from(update.base_distance));
-        let Some(at) = self.base(source, update.flow_id, |version| Some(version) == base) else {
+        let newer_wins = self.config.newer_wins_partial();
+        let fits = |version| Some(version) == base || newer_wins;
+        let Some(at) = self.base(source, update.flow_id, fits) else {
             return Counter::RecordsGapped;
         };
         let entry = &self.table[at];

@@ -113,6 +113,12 @@ impl Bucket {
         }
     }
 
+    /// Whether these are its roles already.
+    pub(crate) fn says(&self, roles: &Roles, session: u64) -> bool {
+        (self.term, self.owner, self.owner_session) == (roles.term, roles.owner, session)
+            && (self.members, self.successor) == ([roles.backup, roles.remote], roles.successor)
+    }
+
     /// Forgets what was proven about the copy held here.
     pub(crate) fn forget_proof(&mut self) {
         (self.gap_mark, self.suspect, self.verified, self.receiving) = (None, false, false, None);

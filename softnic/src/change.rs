@@ -45,11 +45,13 @@ impl Softnic {
         };
         let entry = &mut self.table[at];
         entry.audit = self.audit;
-        entry.cookie = cookie;
         let renews = flags & (upsert::NEW | upsert::JOIN) != 0;
         if renews || !entry.is_live() || entry.record.key != record.key {
+            entry.cookie = cookie;
             self.make_flow(at, flags, record);
         } else {
+            // 0 says that the event did not name the life, not that the life has no name.
+            entry.cookie = if cookie == 0 { entry.cookie } else { cookie };
             self.change_flow(at, record);
         }
     }

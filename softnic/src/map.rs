@@ -58,13 +58,12 @@ impl Softnic {
         let owned = self.owns(bucket);
         let b = &mut self.buckets[bucket as usize];
         let (old_term, old_members, old_owner) = (b.term, b.members, b.owner);
-        let members = [roles.backup, roles.remote];
-        let old = (b.term, b.owner, b.owner_session, b.members, b.successor);
-        let new = (roles.term, roles.owner, session, members, roles.successor);
-        if old == new {
+        if b.says(roles, session) {
             return false;
         }
-        (b.term, b.owner, b.owner_session, b.members, b.successor) = new;
+        let members = [roles.backup, roles.remote];
+        (b.term, b.owner, b.owner_session) = (roles.term, roles.owner, session);
+        (b.members, b.successor) = (members, roles.successor);
         if roles.term != old_term || roles.owner != old_owner {
             b.forget_proof();
         }
@@ -113,10 +112,7 @@ impl Softnic {
             return self.count(Counter::RecordsMalformed);
         }
         self.count(Counter::RecordsControl);
-        if !self.report.has_room() {
-            self.frame_refused = true;
-            return;
-        }
+        let has_room = self.report.has_room();
         let released = unit.flags & RELEASED != 0;
         // Changed buckets that follow each other make one event.
         let mut first = None;
@@ -128,6 +124,12 @@ impl Softnic {
                     false
                 }
                 std::cmp::Ordering::Equal if b.owner != peer => false,
+                std::cmp::Ordering::Equal if !released && b.says(&roles(bucket, 1), unit.session) => false,
+                // Not adopted and not acknowledged: the host must hear of each term.
+                std::cmp::Ordering::Equal | std::cmp::Ordering::Greater if !has_room => {
+                    self.frame_refused = true;
+                    false
+                }
                 std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => {
                     self.set_roles(bucket, &roles(bucket, 1), unit.session) || released
                 }

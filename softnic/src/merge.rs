@@ -9,6 +9,7 @@
 //!
 //! Limit: [`BUDGET_RECORDS`] proposals a tick, and the peer's queue.
 
+use crate::bucket::CopyState;
 use crate::frame::{InFlight, Item};
 use crate::table::{Cursor, Table};
 use crate::Softnic;
@@ -53,7 +54,9 @@ impl Softnic {
             b.proposing = None;
             return;
         };
-        let copy = old_members.iter().position(|member| *member == owner).filter(|_| owned);
+        // Only of a clean copy is it known what an acknowledged frame left there.
+        let copy = old_members.iter().position(|member| *member == owner);
+        let copy = copy.filter(|copy| owned && b.copies[*copy].state == CopyState::Clean);
         let term = match b.proposing {
             Some(proposing) if proposing.target == owner => return,
             Some(proposing) => proposing.term,

@@ -39,6 +39,10 @@ impl Softnic {
                 }
             }
         }
+        // Asked after the last snapshot ended, or before? Its acknowledgement in the same frame tells.
+        let mut repairs = std::mem::take(&mut self.repairs);
+        repairs.drain(..).for_each(|unit| self.take_repair(peer, &unit));
+        self.repairs = repairs;
         if flows {
             let session = self.peers[peer as usize].session;
             self.report_frame_end(peer, session, sequence);
@@ -81,7 +85,7 @@ impl Softnic {
             Record::Merge(bucket, term, theirs, stamp) => {
                 self.take_merge(peer, *bucket, *term, theirs, *stamp)
             }
-            Record::Repair(unit) => self.take_repair(peer, unit),
+            Record::Repair(unit) => self.note_repair(unit),
         }
         false
     }

@@ -114,11 +114,15 @@ impl Softnic {
     }
 
     /// A copy, or a new owner, asks for a snapshot.
-    pub(crate) fn take_repair(&mut self, peer: u8, unit: &RepairUnit) {
+    pub(crate) fn note_repair(&mut self, unit: &RepairUnit) {
         if unit.bucket as usize >= BUCKETS_COUNT {
             return self.count(Counter::RecordsMalformed);
         }
         self.count(Counter::RecordsControl);
+        self.repairs.push(*unit);
+    }
+
+    pub(crate) fn take_repair(&mut self, peer: u8, unit: &RepairUnit) {
         let bucket = unit.bucket;
         if unit.flags & PULL != 0 {
             return self.mark_pulled(bucket, peer);
@@ -127,7 +131,7 @@ impl Softnic {
             return self.peers[peer as usize].ask_answer(bucket);
         }
         if let Some(copy) = self.buckets[bucket as usize].copy_of(peer) {
-            // A snapshot under way answers it; starting anew each time would never end.
+            // A snapshot under way answers it; starting anew at each request would never end.
             if self.buckets[bucket as usize].copies[copy].state == CopyState::Clean {
                 self.mark_dirty(bucket, copy);
             }

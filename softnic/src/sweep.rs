@@ -19,6 +19,8 @@ use formats::Record;
 const SWEEPS_MAX: usize = 32;
 /// Records a tick; inline records since the last tick count, but at least an eighth is left.
 const BUDGET_RECORDS: u64 = 4096;
+/// Each bucket's tombstones are looked through once in this time.
+const SETTLE_PASS_US: u64 = 10_000;
 
 /// A bucket on its way to a peer.
 #[derive(Debug)]
@@ -67,10 +69,13 @@ impl Softnic {
     }
 
     fn run_sweeps_of(&mut self, peer: u8, budget: &mut u64) {
-        let p = &mut self.peers[peer as usize];
+        let (p, pulls) = (&mut self.peers[peer as usize], &self.pulls);
         while p.sweeps.len() < SWEEPS_MAX {
-            let Some((pull, bucket)) = p.dirty.pop_first() else { break };
-            p.sweeps.push(Sweep::new(bucket, pull));
+            // A push ahead of the pull from the same peer would overwrite the newer records asked for.
+            let free = |(pull, bucket): &&(bool, u16)| *pull || !pulls.contains_key(&(*bucket, peer));
+            let Some(next) = p.dirty.iter().find(free).copied() else { break };
+            p.dirty.remove(&next);
+            p.sweeps.push(Sweep::new(next.1, next.0));
         }
         let mut n = 0;
         while n < self.peers[peer as usize].sweeps.len() && *budget > 0 && self.sweep_may_go(peer) {
@@ -205,9 +210,17 @@ impl Softnic {
         });
     }
 
-    /// Frees the tombstones of owned buckets that every copy acknowledged.
+    /// Frees the tombstones of owned buckets that every copy acknowledged; each bucket in its turn.
     pub(crate) fn settle_tombstones(&mut self) {
-        for bucket in 0..self.buckets.len() as u16 {
+        let buckets_count = self.buckets.len() as u64;
+        let due = self.local_us.saturating_sub(self.settle_us).saturating_mul(buckets_count) / SETTLE_PASS_US;
+        if due == 0 {
+            return;
+        }
+        self.settle_us = self.local_us;
+        for _ in 0..due.min(buckets_count) {
+            let bucket = self.settle_turn;
+            self.settle_turn = (bucket + 1) % buckets_count as u16;
             if !self.buckets[bucket as usize].tombstones.is_empty() && self.owns(bucket) {
                 self.free_tombstones(bucket, Self::tombstone_is_settled);
             }
