@@ -8,6 +8,8 @@ use formats::unit::heartbeat;
 pub(crate) struct Path {
     pub(crate) state: PathState,
     pub(crate) heard_us: u64,
+    /// The last heartbeat on it said that the peer hears us here.
+    pub(crate) hears_us: bool,
 }
 
 /// One other member.
@@ -22,7 +24,7 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(ports: usize) -> Self {
-        let path = Path { state: PathState::Silent, heard_us: 0 };
+        let path = Path { state: PathState::Silent, heard_us: 0, hears_us: false };
         Self { session: 0, paths: vec![path; ports], flags: 0, lease_us: 0 }
     }
 
@@ -34,6 +36,11 @@ impl Peer {
     /// Overdue on every path, or worse.
     pub(crate) fn suspect(&self) -> bool {
         self.paths.iter().all(|path| path.state != PathState::Up)
+    }
+
+    /// Heard in time on a path on which it hears us too.
+    pub(crate) fn hears_us(&self) -> bool {
+        self.paths.iter().any(|path| path.state == PathState::Up && path.hears_us)
     }
 
     /// Silent on the sync link, in time on another path.

@@ -112,6 +112,7 @@ impl Core {
             out.push(Action::Log(Log::Path { peer, port, up: up(state) }));
         }
         (path.state, path.heard_us) = (state, heard_us);
+        path.hears_us = flags & heartbeat::HEARS_YOU != 0;
         if up(state) {
             let was_reloading = known.reloading();
             (known.flags, known.lease_us) = (flags, lease_us.into());
@@ -222,11 +223,12 @@ impl Core {
         }
     }
 
-    /// Under `safe` the lease is a fence for partitions too: it needs a peer that is heard.
+    /// Under `safe` the lease is a fence for partitions too: it needs a peer that hears us, because one
+    /// that does not may take over.
     fn may_renew(&self) -> bool {
         match self.config.takeover {
             Takeover::Available => true,
-            Takeover::Safe => self.peers.is_empty() || self.peers.values().any(|peer| !peer.suspect()),
+            Takeover::Safe => self.peers.is_empty() || self.peers.values().any(crate::peer::Peer::hears_us),
         }
     }
 
@@ -347,10 +349,14 @@ impl Core {
             self.role.power = None;
             return;
         }
-        if !self.next_in_line(owner) {
+        // A member that has just started has not heard the owner yet: that is no silence.
+        let listening = self.now_us < self.role.boot_us + self.config.boot_us;
+        if listening || !self.next_in_line(owner) {
             return;
         }
-        let lease_over = self.now_us >= heard_us + peer.lease_us + LEASE_MARGIN_US;
+        // The owner renews while a peer said that it was heard, which holds until we find it overdue.
+        let lease_us = peer.lease_us.max(self.config.lease_us) + self.config.silent_us + LEASE_MARGIN_US;
+        let lease_over = self.now_us >= heard_us.max(self.role.boot_us) + lease_us && self.has_company(owner);
         if self.config.power_hook {
             match self.role.power {
                 Some((member, Some(true))) if member == owner => {
@@ -373,6 +379,12 @@ impl Core {
             }
             Takeover::Available => self.hold("probes unanswered", out),
         }
+    }
+
+    /// Of more than two members, one that hears nobody is the one that is cut off.
+    fn has_company(&self, owner: u8) -> bool {
+        let mut others = self.peers.iter().filter(|(member, _)| **member != owner).peekable();
+        others.peek().is_none() || others.any(|(_, peer)| !peer.down())
     }
 
     fn take_over(&mut self, fence: Fence, last_heartbeat_us: u64, out: &mut Vec<Action>) {
@@ -449,6 +461,11 @@ impl Core {
     }
 
     fn update_copies(&mut self, out: &mut Vec<Action>) {
+        // Alone, the copies stay: the NIC still knows what they acknowledged, and proposes only the rest
+        // if one of them served meanwhile. A flow that ended there must not come back from here.
+        if self.peers.values().all(crate::peer::Peer::down) {
+            return;
+        }
         let before = self.group;
         self.choose_copies();
         if self.group != before {
