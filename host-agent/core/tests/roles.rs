@@ -2,7 +2,7 @@
 
 mod bench;
 
-use bench::{Bench, LEASE_US, PEER};
+use bench::{Bench, LEASE_US, PEER, SILENT_US};
 use formats::descriptor::{BucketState, Command, Event, PathState};
 use formats::limits::BUCKETS_COUNT;
 use formats::unit::heartbeat::RELOADING;
@@ -25,7 +25,9 @@ enum Stimulus {
 fn apply(bench: &mut Bench, stimulus: Stimulus) {
     match stimulus {
         Stimulus::PeerSilentProbesAnswer => bench.peer(PathState::Silent, 0).pass(10_000, true),
-        Stimulus::PeerSilentProbesFail => bench.peer(PathState::Silent, 0).pass(1_400_000, false),
+        Stimulus::PeerSilentProbesFail => {
+            bench.pass(2 * SILENT_US, false).peer(PathState::Silent, 0).pass(1_400_000, false)
+        }
         Stimulus::SyncLinkSilent => bench.path(0, PathState::Silent, 0).pass(1_000_000, true),
         Stimulus::PeerRestarted => bench.peer(PathState::Up, RELOADING).pass(40_000, true),
         Stimulus::HigherTerm => bench.term(9, PEER, false),
@@ -80,7 +82,7 @@ fn silence_with_answered_probes_is_an_assumed_takeover_in_one_tick() {
 #[test]
 fn without_answered_probes_nothing_is_taken_over_and_the_reason_is_named() {
     let mut bench = Bench::at(State::Standby);
-    bench.peer(PathState::Silent, 0).pass(100_000, false);
+    bench.pass(2 * SILENT_US, false).peer(PathState::Silent, 0).pass(100_000, false);
     assert_eq!(bench.state(), State::Standby);
     assert!(bench.did(&Action::Log(Log::Held("probes unanswered"))));
 }
@@ -88,9 +90,10 @@ fn without_answered_probes_nothing_is_taken_over_and_the_reason_is_named() {
 #[test]
 fn safe_waits_for_the_lease_of_the_owner() {
     let mut bench = Bench::new(Takeover::Safe);
-    bench.meet(0).term(1, PEER, false).verify().peer(PathState::Silent, 0);
+    bench.follow().verify().peer(PathState::Silent, 0);
     assert_eq!(bench.state(), State::Standby);
-    bench.pass(LEASE_US, true);
+    // The bound of the lease, and as long as the owner may not have missed us.
+    bench.pass(LEASE_US + SILENT_US, true);
     assert_eq!((bench.state(), bench.fence()), (State::Serving, Some(Fence::Lease)));
 }
 

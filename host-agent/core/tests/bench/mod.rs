@@ -3,7 +3,7 @@
 
 use formats::descriptor::{BucketState, Command, Event, PathState, Roles};
 use formats::limits::{BUCKETS_COUNT, MEMBER_NONE};
-use formats::unit::heartbeat::{FORWARDING, HOST_ALIVE, RELOADING};
+use formats::unit::heartbeat::{FORWARDING, HEARS_YOU, HOST_ALIVE, RELOADING};
 use formats::{ClusterSecret, Term};
 use trine_core::{Action, Config, Core, Fence, Input, Log, State, Takeover};
 
@@ -68,7 +68,7 @@ impl Bench {
 
     pub(crate) fn peer(&mut self, state: PathState, flags: u16) -> &mut Self {
         for port in 0..3 {
-            self.path(port, state, HOST_ALIVE | FORWARDING | flags);
+            self.path(port, state, HOST_ALIVE | FORWARDING | HEARS_YOU | flags);
         }
         self
     }
@@ -130,15 +130,20 @@ impl Bench {
         self.out.contains(wanted)
     }
 
+    /// A member that found an owner and listened for as long as a starting one does.
+    pub(crate) fn follow(&mut self) -> &mut Self {
+        self.meet(0).term(1, PEER, false).pass(510_000, true).peer(PathState::Up, 0)
+    }
+
     /// A fresh bench brought into a state by the shortest way.
     pub(crate) fn at(state: State) -> Self {
         let mut bench = Self::new(Takeover::Available);
         match state {
             State::Reloading => {
-                bench.meet(0).term(1, PEER, false);
+                bench.follow();
             }
             State::Standby => {
-                bench.meet(0).term(1, PEER, false).verify();
+                bench.follow().verify();
             }
             State::Serving | State::Releasing | State::Lapsed => {
                 bench.meet(RELOADING).pass(500_000, true).peer(PathState::Up, 0);
