@@ -100,3 +100,59 @@ impl Softnic {
         self.coverage.current += u64::from(copies > 0 && current);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Now, Softnic};
+    use formats::descriptor::{Command, Roles};
+    use formats::{ClusterSecret, FlowRecord, Groups, Term};
+
+    #[test]
+    fn a_digest_that_memory_lost_is_found_and_corrected_within_a_pass() {
+        let config = Config {
+            member: 0,
+            cluster: 1,
+            secret: ClusterSecret([1; 32]),
+            session: 1,
+            peers: vec![1],
+            ports: 1,
+            macs: [[0; 6]; PORTS_MAX],
+            s_tag: 0,
+            c_tag: 0,
+            frame_size: 1500,
+            set_bits: 10,
+            ways: 2,
+            overflow_max: 0,
+            beat_us: 1000,
+            late_us: 3000,
+            silent_us: 9000,
+            host_alive_us: 9000,
+            digest_us: 1_000_000,
+            replicate: Groups::ALL,
+            events_max: 64,
+            queue_frames_max: 4,
+            omissions: Default::default(),
+        };
+        let now = |local_us| Now { local_us, cluster_us: local_us };
+        let mut engine = Softnic::new(config, now(0));
+        let roles = Roles {
+            bucket: 0,
+            count: BUCKETS_COUNT as u16,
+            term: Term(256),
+            owner: 0,
+            backup: MEMBER_NONE,
+            remote: MEMBER_NONE,
+            successor: MEMBER_NONE,
+        };
+        engine.command(now(0), &Command::Map(roles));
+        let record = FlowRecord { groups: Groups::STATUS, tcp_state: 3, ..FlowRecord::default() };
+        engine.command(now(0), &Command::Upsert { flags: 0, cookie: 0, record });
+        let at = engine.table.find(engine.hasher.flow_id(&record.key), &record.key).expect("made");
+        engine.table[at].record.tcp_state ^= 4;
+        assert!(engine.balance().is_err());
+        (1..=PASS_US / STEP_US).for_each(|step| engine.poll(now(step * STEP_US)));
+        assert_eq!(engine.counter(Counter::DigestsRepaired), 1);
+        assert_eq!(engine.balance(), Ok(()));
+    }
+}

@@ -217,3 +217,51 @@ impl IndexMut<u32> for Table {
         &mut self.chunks[at as usize / CHUNK_ENTRIES][at as usize % CHUNK_ENTRIES]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u128) -> FlowKey {
+        FlowKey { src: n, dst: 1, ..FlowKey::default() }
+    }
+
+    /// Ids of one set, apart in their low bits.
+    const IDS: [FlowId; 3] = [FlowId(5 << 30), FlowId(5 << 30 | 1), FlowId(5 << 30 | 2)];
+
+    #[test]
+    fn a_full_set_overflows_and_a_full_overflow_refuses() {
+        let mut table = Table::new(10, 1, 1);
+        let first = table.make(IDS[0], &key(2)).unwrap();
+        let second = table.make(IDS[1], &key(3)).unwrap();
+        assert!(table.make(IDS[2], &key(4)).is_err());
+        assert_eq!((table[first].goes_by_id(), table[second].goes_by_id()), (true, false));
+        assert_eq!(table.find(IDS[1], &key(3).reversed()), Some(second));
+        table.remove(second);
+        assert_eq!((table.find(IDS[1], &key(3)), table.overflow_count()), (None, 0));
+    }
+
+    #[test]
+    fn flows_of_one_id_never_go_by_it_whichever_came_first() {
+        let mut table = Table::new(10, 4, 4);
+        let first = table.make(IDS[0], &key(2)).unwrap();
+        let second = table.make(IDS[0], &key(3)).unwrap();
+        assert!(!table[first].goes_by_id() && !table[second].goes_by_id());
+        table.remove(first);
+        let third = table.make(IDS[0], &key(4)).unwrap();
+        assert!(!table[third].in_overflow() && !table[third].goes_by_id());
+        assert_eq!(table.with_id(IDS[0]).collect::<Vec<_>>(), [third, second]);
+    }
+
+    #[test]
+    fn a_bucket_is_walked_in_table_order_and_ends() {
+        let mut table = Table::new(12, 2, 100);
+        let made: Vec<_> =
+            (0..40).map(|n| table.make(FlowId(5 << 30 | n << 25), &key(n.into())).unwrap()).collect();
+        let mut cursor = Cursor::START;
+        let mut seen: Vec<_> = std::iter::from_fn(|| table.next(5, &mut cursor)).collect();
+        assert_eq!(table.next(6, &mut { Cursor::START }), None);
+        seen.sort_unstable();
+        assert_eq!(seen, made);
+    }
+}
