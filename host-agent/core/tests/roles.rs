@@ -47,7 +47,7 @@ fn every_state_against_every_stimulus() {
     use Stimulus::*;
     let table = [
         (PeerSilentProbesAnswer, [Serving, Serving, Serving, Releasing, Reloading, Lapsed]),
-        (PeerSilentProbesFail, [Reloading, Standby, Isolated, Isolated, Isolated, Lapsed]),
+        (PeerSilentProbesFail, [Reloading, Standby, Isolated, Isolated, Isolated, Isolated]),
         (SyncLinkSilent, [Reloading, Standby, Serving, Serving, Serving, Serving]),
         (PeerRestarted, [Serving, Serving, Serving, Releasing, Reloading, Serving]),
         (HigherTerm, [Reloading, Standby, Reloading, Reloading, Reloading, Reloading]),
