@@ -76,6 +76,8 @@ impl Softnic {
         }
         if !was_tombstone {
             self.gauge(Counter::TombstonesHeld, 1);
+            // An end of a flow that was not here makes its entry as a tombstone.
+            self.counters[Counter::FlowsOverflow as usize] = self.table.overflow_count() as u64;
         }
     }
 

@@ -146,6 +146,40 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_takeover_keeps_the_newest_state_any_survivor_has(seed in any::<u64>(), loss in 0u64..40) {
+        let mut net = Net::new(3, seed, |config| config.ways = 2);
+        net.start();
+        net.run(200_000, 1_000);
+        net.faults = Faults { loss, ..Faults::default() };
+        churn(&mut net, 0, 300, 60);
+        net.cut = vec![(0, 1), (1, 0), (0, 2), (2, 0)];
+        let held = |net: &Net, member| {
+            let flows = net.engine(member).flows().map(|(record, stamp, _)| (record.key.canonical().0, (stamp, *record)));
+            flows.collect::<std::collections::BTreeMap<_, _>>()
+        };
+        let (backup, remote) = (held(&net, 1), held(&net, 2));
+        net.command(1, Command::Map(roles(term(2, 1), 1, MEMBER_NONE, 2)));
+        net.command(1, Command::AskRepair { peer: 2, bucket: 0, count: 1024, pull: true });
+        net.run(100_000, 1_000);
+        net.faults = Faults::default();
+        net.run(1_500_000, 1_000);
+        for (key, ours) in &backup {
+            if let Some(theirs) = remote.get(key) {
+                let newest = if theirs.0 > ours.0 { theirs.1 } else { ours.1 };
+                let served = net.engine(1).flow(key);
+                prop_assert!(served.is_some(), "both survivors held it");
+                let served = served.unwrap().0;
+                prop_assert_eq!((served.tcp_state, served.mark, served.edges), (newest.tcp_state, newest.mark, newest.edges));
+            }
+        }
+        net.assert_equal(1, 2);
+    }
+}
+
 #[test]
 fn two_engines_without_faults_never_repair() {
     let mut net = Net::new(2, 1, |_| {});
