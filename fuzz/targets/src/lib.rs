@@ -7,7 +7,6 @@
 
 pub mod config;
 pub mod descriptor;
-#[cfg(feature = "engine")]
 pub mod engine;
 pub mod mutator;
 pub mod netlink;
@@ -30,6 +29,5 @@ pub const TARGETS: &[Target] = &[
     Target { name: "descriptor", run: descriptor::run, cost: 1 },
     Target { name: "netlink", run: netlink::run, cost: 1 },
     Target { name: "config", run: config::run, cost: 20 },
-    #[cfg(feature = "engine")]
     Target { name: "engine", run: engine::run, cost: 100 },
 ];

@@ -1,11 +1,11 @@
 //! A datagram of conntrack messages, as the kernel (or whoever speaks in its name) sends it.
 
 use formats::limits::{RECORD_UNITS_MAX, UNIT_SIZE};
-use formats::{Family, FlowRecord, Record, Stamp};
+use formats::{Record, Stamp};
 use trine_daemon::linux::ctnetlink::parse;
 use trine_daemon::linux::netlink::Messages;
 
-/// Reads every message of the datagram; a flow of one family must survive the sync link.
+/// Reads every message of the datagram; a flow that parses must survive the sync link.
 pub fn run(bytes: &[u8]) {
     let mut payload_size = 0;
     for message in Messages::new(bytes) {
@@ -14,18 +14,7 @@ pub fn run(bytes: &[u8]) {
         assert!(payload_size <= bytes.len());
         let _ = (message.error_code(), message.is_done());
         let Ok(flow) = parse(&message) else { continue };
-        if is_of_one_family(&flow.record) {
-            check(Record::Full(flow.record, Stamp::default()));
-        }
-    }
-}
-
-/// Whether all addresses fit the family; a record has no room for others.
-fn is_of_one_family(record: &FlowRecord) -> bool {
-    let addresses = [record.key.src, record.key.dst, record.nat.reply_src, record.nat.reply_dst];
-    match record.key.family {
-        Family::V4 => addresses.iter().all(|address| *address <= u128::from(u32::MAX)),
-        Family::V6 => true,
+        check(Record::Full(flow.record, Stamp::default()));
     }
 }
 

@@ -47,7 +47,7 @@ fn targets_survive_their_corpus_and_its_mutations() {
     let seed = from_environment("TRINE_FUZZ_SEED").unwrap_or(now.as_micros() as u64);
     let inputs_count = from_environment("TRINE_FUZZ_INPUTS").unwrap_or(INPUTS_COUNT);
     let repeat = format!(
-        "TRINE_FUZZ_SEED={seed} TRINE_FUZZ_INPUTS={inputs_count} cargo test -p trine-fuzz-targets --features engine --test smoke"
+        "TRINE_FUZZ_SEED={seed} TRINE_FUZZ_INPUTS={inputs_count} cargo test -p trine-fuzz-targets --test smoke"
     );
     println!("{repeat}");
     for target in TARGETS {

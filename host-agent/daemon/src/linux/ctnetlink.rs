@@ -179,19 +179,23 @@ impl Row {
 
     fn tuple(&mut self, tuple: &Attribute<'_>) -> Result<FlowKey, ParseError> {
         let mut key = FlowKey::default();
-        let (mut addresses, mut protocol_known) = (0, false);
+        let (mut addresses, mut protocol_known) = (Addresses::default(), false);
         for part in tuple.nested() {
             let part = part?;
             match part.kind {
-                attribute::TUPLE_IP => addresses += address_pair(&part, &mut key)?,
+                attribute::TUPLE_IP => addresses.take(&part)?,
                 attribute::TUPLE_PROTO => protocol_known |= protocol_part(&part, &mut key)?,
                 attribute::TUPLE_ZONE => (self.zone, self.zone_directional) = (part.be16()?, true),
                 _ => {}
             }
         }
-        if addresses != 2 {
+        let (Some((family, src)), Some((of_dst, dst))) = (addresses.src, addresses.dst) else {
             return Err(ParseError::Missing(attribute::TUPLE_IP));
+        };
+        if family != of_dst {
+            return Err(ParseError::Mixed);
         }
+        (key.family, key.src, key.dst) = (family, src, dst);
         if !protocol_known {
             return Err(ParseError::Missing(attribute::TUPLE_PROTO));
         }
@@ -201,6 +205,9 @@ impl Row {
     fn finish(self, kind: CtKind, portid: u32) -> Result<CtMessage, ParseError> {
         let key = self.original.ok_or(ParseError::Missing(attribute::TUPLE_ORIGINAL))?;
         let reply = self.reply.ok_or(ParseError::Missing(attribute::TUPLE_REPLY))?;
+        if (key.family, key.protocol) != (reply.family, reply.protocol) {
+            return Err(ParseError::Mixed);
+        }
         let mut record = FlowRecord { key: FlowKey { zone: self.zone, ..key }, ..Default::default() };
         let mut add = |group: Groups| record.groups = record.groups.with(group);
         if is_translated(&key, &reply) {
@@ -281,23 +288,28 @@ impl Tcp {
     }
 }
 
-/// Reads both addresses; returns how many there were.
-fn address_pair(part: &Attribute<'_>, key: &mut FlowKey) -> Result<u8, ParseError> {
-    use attribute::*;
-    let mut count = 0;
-    for field in part.nested() {
-        let field = field?;
-        let is_source = matches!(field.kind, IP_V4_SRC | IP_V6_SRC);
-        let (family, address) = match field.kind {
-            IP_V4_SRC | IP_V4_DST => (Family::V4, u128::from(field.be32()?)),
-            IP_V6_SRC | IP_V6_DST => (Family::V6, u128::from_be_bytes(field.bytes()?)),
-            _ => continue,
-        };
-        key.family = family;
-        *(if is_source { &mut key.src } else { &mut key.dst }) = address;
-        count += 1;
+/// Both addresses of a tuple, each with its family.
+#[derive(Default)]
+struct Addresses {
+    src: Option<(Family, u128)>,
+    dst: Option<(Family, u128)>,
+}
+
+impl Addresses {
+    fn take(&mut self, part: &Attribute<'_>) -> Result<(), ParseError> {
+        use attribute::*;
+        for field in part.nested() {
+            let field = field?;
+            match field.kind {
+                IP_V4_SRC => self.src = Some((Family::V4, field.be32()?.into())),
+                IP_V4_DST => self.dst = Some((Family::V4, field.be32()?.into())),
+                IP_V6_SRC => self.src = Some((Family::V6, u128::from_be_bytes(field.bytes()?))),
+                IP_V6_DST => self.dst = Some((Family::V6, u128::from_be_bytes(field.bytes()?))),
+                _ => {}
+            }
+        }
+        Ok(())
     }
-    Ok(count)
 }
 
 /// Reads protocol and ports; returns whether the protocol was stated.

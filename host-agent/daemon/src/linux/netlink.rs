@@ -32,6 +32,8 @@ pub enum ParseError {
     Missing(u16),
     /// An attribute has another size than its type.
     Size(u16),
+    /// Addresses of two families, or tuples of two protocols, in one flow.
+    Mixed,
     /// Not a message of the expected subsystem or type.
     Foreign(u16),
 }
@@ -43,6 +45,7 @@ impl std::fmt::Display for ParseError {
             Self::Length => f.write_str("netlink length is shorter than its header"),
             Self::Missing(kind) => write!(f, "netlink attribute {kind} is missing"),
             Self::Size(kind) => write!(f, "netlink attribute {kind} has a wrong size"),
+            Self::Mixed => f.write_str("netlink flow of two families or protocols"),
             Self::Foreign(kind) => write!(f, "unexpected netlink message type {kind:#x}"),
         }
     }
