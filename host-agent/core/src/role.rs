@@ -14,6 +14,8 @@ use formats::unit::heartbeat;
 const RELEASE_LIMIT_US: u64 = 200_000;
 /// How long a planned move waits for a copy that is not equal yet, in µs.
 const MOVE_WAIT_US: u64 = 5_000_000;
+/// How long a silent copy keeps its place, in µs; its tombstones are kept as long.
+const COPY_KEPT_US: u64 = 10_000_000;
 /// The kernel's timers expire up to two ticks of 4 ms late; a third for the renewal under way.
 const LEASE_MARGIN_US: u64 = 12_000;
 
@@ -436,9 +438,14 @@ impl Core {
     }
 
     /// Backup: the next member of this site that is there; remote: the next of another site, else of ours.
-    /// A copy is kept while any path to it is alive.
+    /// A copy is kept while any path to it is alive. A silent one keeps its place for a while if nobody
+    /// else can take it: the NIC remembers what it acknowledged, so that after a split only the rest is
+    /// proposed to it, and no flow that ended there comes back from here.
     fn choose_copies(&mut self) {
         let held = [self.group.backup, self.group.remote];
+        if self.copies_rest(held) {
+            return;
+        }
         let usable = |member: &u8| {
             self.peers
                 .get(member)
@@ -460,12 +467,16 @@ impl Core {
         self.group.successor = self.group.backup;
     }
 
+    /// Whether some copy is silent, but not for long, and no member waits for its place.
+    fn copies_rest(&self, held: [u8; 2]) -> bool {
+        let silent = |member: &u8| self.peers.get(member).is_some_and(crate::peer::Peer::down);
+        let lately = |member: &u8| self.peers[member].heard_us() + COPY_KEPT_US > self.now_us;
+        let mut gone = held.iter().filter(|member| silent(member)).peekable();
+        let waits = |(member, peer): (&u8, &crate::peer::Peer)| peer.sync_up() && !held.contains(member);
+        gone.peek().is_some() && gone.all(lately) && !self.peers.iter().any(waits)
+    }
+
     fn update_copies(&mut self, out: &mut Vec<Action>) {
-        // Alone, the copies stay: the NIC still knows what they acknowledged, and proposes only the rest
-        // if one of them served meanwhile. A flow that ended there must not come back from here.
-        if self.peers.values().all(crate::peer::Peer::down) {
-            return;
-        }
         let before = self.group;
         self.choose_copies();
         if self.group != before {
@@ -514,6 +525,9 @@ impl Core {
                 self.group.owner = MEMBER_NONE;
                 return self.set_state(State::Isolated, out);
             }
+        }
+        if [self.group.backup, self.group.remote].iter().any(|m| *m != MEMBER_NONE && self.down(*m)) {
+            self.update_copies(out);
         }
         match self.role.moving {
             Some(planned) => self.try_release(planned, out),
