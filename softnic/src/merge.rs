@@ -115,6 +115,8 @@ impl Softnic {
                 return;
             };
             *budget -= 1;
+            // The host makes its kernel's entries anew when it stops serving: its marks are void.
+            self.table[at].cookie = 0;
             let entry = &self.table[at];
             let known = proposing.copy.is_some_and(|(copy, acked)| entry.sent[copy] <= acked);
             if entry.is_live() && !known {

@@ -192,6 +192,17 @@ fn a_former_owner_proposes_only_what_was_not_acknowledged() {
 }
 
 #[test]
+fn a_former_owner_forgets_the_hosts_marks() {
+    let mut net = pair();
+    net.command(0, Command::Upsert { flags: upsert::NEW, cookie: 5, record: record(1, 3) });
+    net.run(20_000, 500);
+    assert_eq!(net.engine(0).flow(&key(1)).map(|flow| flow.2), Some(5));
+    net.command(1, Command::Map(roles(term(9, 1), 1, 0, MEMBER_NONE)));
+    net.run(50_000, 500);
+    assert_eq!(net.engine(0).flow(&key(1)).map(|flow| flow.2), Some(0));
+}
+
+#[test]
 fn a_slow_host_gets_whole_buckets_and_no_early_frame_end() {
     let mut net = Net::new(2, 1, |config| config.events_max = 64);
     net.start();
