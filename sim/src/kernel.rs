@@ -201,7 +201,9 @@ impl Kernel {
         entry.expires_us = now + Micros::from(lifetime_s) * 1_000_000;
         let changed = before.difference(&entry.record);
         if !changed.is_empty() {
-            let groups = changed.with(Groups::STATUS).with(Groups::LIFETIME);
+            // Tuples, status, timeout and a mark are in every event; labels only when they changed.
+            let always = Groups::STATUS.with(Groups::LIFETIME).with(Groups::MARK).with(Groups::NAT);
+            let groups = changed.with(Groups(entry.record.groups.0 & always.0));
             let (record, ct_id) = (FlowRecord { groups, ..entry.record }, entry.ct_id);
             self.report(Change::Update, record, ct_id);
         }

@@ -117,7 +117,7 @@ impl Settings {
             frame_size: self.frame_size,
             set_bits: 10,
             ways: self.ways,
-            overflow_max: 64,
+            overflow_max: 1_024,
             beat_us: self.silent_us / 20,
             late_us: self.silent_us / 4,
             silent_us: self.silent_us,

@@ -138,8 +138,7 @@ impl Softnic {
             }
         };
         if created {
-            let entry = &mut self.table[at];
-            (entry.cookie, entry.audit) = (0, self.audit.wrapping_sub(1));
+            self.table[at].cookie = 0;
         }
         self.write(at, flow, stamp);
         self.applied(source, at, created);
@@ -151,6 +150,8 @@ impl Softnic {
         let colour = self.buckets[source.bucket as usize].colour;
         let entry = &mut self.table[at];
         entry.paint(colour);
+        // The kernel has yet to follow: a row of the running audit may be older than this.
+        entry.audit = if self.audit_running { self.audit } else { self.audit.wrapping_sub(1) };
         let event = Event::Applied {
             peer: source.peer,
             sequence: source.sequence,

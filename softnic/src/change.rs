@@ -30,7 +30,7 @@ impl Softnic {
         let found = self.table.find(id, &record.key);
         if let (Some(at), true) = (found, flags & upsert::AUDIT != 0) {
             if self.table[at].audit == self.audit && self.audit_running {
-                return self.count(Counter::FlowsAuditLost);
+                return self.add_absent(at, record);
             }
         }
         let at = match found {
@@ -81,6 +81,16 @@ impl Softnic {
         self.table[at].forget_installed();
         self.count(Counter::FlowsMade);
         self.emit(at, None);
+    }
+
+    /// A row of an audit lost to a newer change; groups that no change has stated are taken from it.
+    fn add_absent(&mut self, at: u32, record: &FlowRecord) {
+        let entry = &self.table[at];
+        let groups = record.groups.without(entry.record.groups);
+        if groups.is_empty() || !entry.is_live() || entry.record.key != record.key {
+            return self.count(Counter::FlowsAuditLost);
+        }
+        self.change_flow(at, &FlowRecord { groups, ..*record });
     }
 
     /// Merges the groups present; emits what differs of the replicated ones.

@@ -39,9 +39,14 @@ impl Audit {
 }
 
 impl Core {
-    /// Only a member that knows what its table should hold can judge the kernel's.
+    /// Only a member that knows what its table should hold can judge the kernel's. On the owner rows
+    /// count, so none may be older than what the NIC told and the kernel's writer has yet to do.
     fn can_audit(&self) -> bool {
-        matches!(self.state, State::Serving | State::Standby)
+        match self.state {
+            State::Serving => self.sink.is_idle(),
+            State::Standby => true,
+            State::Reloading | State::Releasing | State::Isolated | State::Lapsed => false,
+        }
     }
 
     pub(crate) fn step_audit(&mut self, out: &mut Vec<Action>) {

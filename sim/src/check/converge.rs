@@ -33,7 +33,7 @@ fn difference<V: PartialEq + std::fmt::Debug>(
 }
 
 /// Why a cluster is not whole, and the flow that shows it.
-pub type Unequal = (String, Option<FlowKey>);
+pub(super) type Unequal = (String, Option<FlowKey>);
 
 impl Check {
     /// Whether the cluster has converged.
@@ -70,6 +70,15 @@ impl Check {
                 return Err(plain(format!("{index} is still at work: {what}")));
             }
         }
+        for (index, agent) in agents.iter().enumerate() {
+            let engine: BTreeMap<_, _> = agent.nic.flows().map(|(r, ..)| (r.key, shared(r))).collect();
+            let kernel: BTreeMap<_, _> =
+                members[index].kernel.entries().iter().map(|(key, e)| (*key, shared(&e.record))).collect();
+            if let Some((key, what)) = difference(&engine, &kernel) {
+                let life = agent.nic.flow(&key).map(|(record, ..)| life_of(&record));
+                return Err((format!("engine and kernel of {index}, life {life:?}: {what}"), Some(key)));
+            }
+        }
         let roles = agents[owner].nic.roles(0);
         for (index, agent) in agents.iter().enumerate() {
             if index != owner && roles.backup as usize != index && roles.remote as usize != index {
@@ -99,13 +108,6 @@ impl Check {
         for (index, agent) in agents.iter().enumerate() {
             if let Some((key, what)) = difference(&truth, &table(agent)) {
                 return Err((format!("tables of {owner} and {index}: {what}"), Some(key)));
-            }
-            let engine: BTreeMap<_, _> = agent.nic.flows().map(|(r, ..)| (r.key, shared(r))).collect();
-            let kernel: BTreeMap<_, _> =
-                members[index].kernel.entries().iter().map(|(key, e)| (*key, shared(&e.record))).collect();
-            if let Some((key, what)) = difference(&engine, &kernel) {
-                let life = agent.nic.flow(&key).map(|(record, ..)| life_of(&record));
-                return Err((format!("engine and kernel of {index}, life {life:?}: {what}"), Some(key)));
             }
         }
         Ok(())
