@@ -54,6 +54,9 @@ pub(crate) struct Options {
     /// Shorter waits inside the acts.
     #[arg(long)]
     pub(crate) quick: bool,
+    /// Show gaps, but judge only what does not depend on the machine's load.
+    #[arg(long)]
+    pub(crate) untimed: bool,
     /// Show this binary instead of building one.
     #[arg(long, value_name = "FILE")]
     pub(crate) binary: Option<PathBuf>,
@@ -70,6 +73,7 @@ impl Default for Options {
             background: 0,
             act: None,
             quick: false,
+            untimed: false,
             binary: None,
             keep_logs: None,
         }
@@ -163,6 +167,7 @@ fn play_acts(
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(problem) => Act::broken(name.name(), name.title(), problem.to_string()).judged(),
         };
+        let act = if options.untimed { act.untimed() } else { act };
         if !options.json {
             print::act(&act);
         }

@@ -36,7 +36,8 @@ pub(crate) fn act(act: &Act) {
         println!("{text}");
     }
     for bar in &act.bars {
-        println!("   {} {}: {}", verdict(bar.pass), bar.what, bar.seen);
+        let verdict = if act.pass && !bar.pass { "slow" } else { verdict(bar.pass) };
+        println!("   {verdict} {}: {}", bar.what, bar.seen);
     }
     println!("   {} {}", verdict(act.pass), act.name);
 }
