@@ -117,6 +117,8 @@ pub enum Command {
     AuditEnd,
     /// Send digests of a run of buckets to a peer now.
     Digest { peer: u8, bucket: u16, count: u16 },
+    /// The host admits a flow that a packet made: it may replicate from now on.
+    Confirm { cookie: u32, key: FlowKey },
 }
 
 /// How a path to a peer stands.
@@ -304,6 +306,9 @@ impl Command {
             Self::Digest { peer, bucket, count } => {
                 Slot::new(14).with(|h| (h.peer, h.bucket, h.count) = (*peer, *bucket, *count))
             }
+            Self::Confirm { cookie, key } => {
+                Slot::new(15).with(|h| h.cookie = *cookie).record(&key_record(key), Stamp::default())
+            }
         };
         slot.encode(out);
     }
@@ -339,6 +344,7 @@ impl Command {
             11 => Self::AuditBegin,
             12 => Self::AuditEnd,
             14 => run(h).map(|(bucket, count)| Self::Digest { peer, bucket, count })?,
+            15 => Self::Confirm { cookie: h.cookie, key: slot.first()?.0.key },
             _ => return Err(DescriptorError),
         })
     }

@@ -34,6 +34,8 @@ pub mod protocol {
     pub const UDP: u8 = 17;
     /// GRE: the ports hold the two call keys.
     pub const GRE: u8 = 47;
+    /// ESP: the ports are zero, an SPI names one direction only.
+    pub const ESP: u8 = 50;
     /// ICMPv6, as ICMP.
     pub const ICMPV6: u8 = 58;
     /// SCTP

@@ -237,4 +237,86 @@ counters! {
     FlowsOverflow,
     /// Gauge: tombstones.
     TombstonesHeld,
+    /// Packets that arrived on any port.
+    PacketsReceived,
+    /// Packets that belong to a tracked flow.
+    PacketsTracked,
+    /// Of these, accepted although outside the window: the flow was just taken over.
+    PacketsLoose,
+    /// Of these, a SYN whose options have an impossible length; they were ignored.
+    TcpOptionsMalformed,
+    /// Untracked: packets of this port are not tracked.
+    UntrackedPort,
+    /// Untracked: shorter than an Ethernet header and its tags.
+    UntrackedEthernetShort,
+    /// Untracked: more than two VLAN tags.
+    UntrackedVlanDepth,
+    /// Untracked: neither IPv4 nor IPv6.
+    UntrackedNotIp,
+    /// Untracked: shorter than the IP header.
+    UntrackedIpShort,
+    /// Untracked: IP version and ethertype disagree.
+    UntrackedIpVersion,
+    /// Untracked: IPv4 header length below 20.
+    UntrackedIpHeader,
+    /// Untracked: IP length below its header, or beyond the frame.
+    UntrackedIpLength,
+    /// Untracked: a fragment other than the first.
+    UntrackedFragment,
+    /// Untracked: too many IPv6 extension headers.
+    UntrackedExtensionCount,
+    /// Untracked: an IPv6 extension header where or as often as it may not be.
+    UntrackedExtensionOrder,
+    /// Untracked: an IPv6 extension header beyond the packet.
+    UntrackedExtensionLength,
+    /// Untracked: IPv6 without a next header.
+    UntrackedNoNextHeader,
+    /// Untracked: a protocol that is not tracked.
+    UntrackedProtocol,
+    /// Untracked: shorter than its transport header.
+    UntrackedTransportShort,
+    /// Untracked: UDP length below its header, or beyond the packet.
+    UntrackedUdpLength,
+    /// Untracked: TCP header length below 20, or beyond the packet.
+    UntrackedTcpHeader,
+    /// Untracked: TCP flags that no TCP sends.
+    UntrackedTcpFlags,
+    /// Untracked: an ICMP error; it belongs to the flow it quotes and changes nothing.
+    UntrackedIcmpError,
+    /// Untracked: an ICMP type that is no question or answer.
+    UntrackedIcmpType,
+    /// Untracked: an ICMP answer without a question.
+    UntrackedIcmpUnasked,
+    /// Untracked: this member does not own the flow's bucket.
+    UntrackedNotOwner,
+    /// Untracked: TCP of an unknown flow that does not start with SYN.
+    UntrackedMidStream,
+    /// Untracked: a TCP segment that the flow's state does not allow.
+    UntrackedTcpState,
+    /// Untracked: a TCP segment outside the flow's window.
+    UntrackedWindow,
+    /// Untracked: a new flow, but as many as may wait for the host do.
+    UntrackedWaitingFull,
+    /// Untracked: a new flow, but no room in table and overflow.
+    UntrackedTableFull,
+    /// Flows made by packets.
+    FlowsOpened,
+    /// Closed flows that a SYN gave a new life.
+    FlowsReopened,
+    /// Flows made by packets that began to replicate.
+    FlowsReplicated,
+    /// Flows made by packets that ended before they replicated.
+    FlowsDropped,
+    /// Replicated flows whose lifetime the engine itself ended: no host had named them.
+    FlowsAged,
+    /// Flows made by packets that the host confirmed.
+    FlowsConfirmed,
+    /// Confirmations refused: no such flow.
+    ConfirmsRefused,
+    /// Translated flows whose reply key found no room.
+    AliasesFull,
+    /// Gauge: flows made by packets that do not replicate yet.
+    FlowsWaiting,
+    /// Gauge: reply keys of translated flows.
+    AliasesHeld,
 }

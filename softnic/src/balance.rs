@@ -1,5 +1,6 @@
 //! The books: what entered each stage equals what left it, by reason; what is held equals a recount.
 
+use crate::parse::Untracked;
 use crate::Softnic;
 use formats::limits::BUCKETS_COUNT;
 use formats::register::Counter;
@@ -10,7 +11,9 @@ pub(crate) struct Books {
     /// Upserts and deletes taken.
     pub(crate) upserts: u64,
     pub(crate) deletes: u64,
-    /// Of both, refused as malformed.
+    /// Confirmations taken.
+    pub(crate) confirms: u64,
+    /// Of all three, refused as malformed.
     pub(crate) malformed: u64,
 }
 
@@ -49,26 +52,48 @@ const CHANGES_OUT: &[Counter] = &[
     Counter::FlowsFull,
     Counter::FlowsEnded,
     Counter::DeletesRefused,
+    Counter::FlowsConfirmed,
+    Counter::ConfirmsRefused,
 ];
 
+fn equal(what: &str, entered: u64, left: u64) -> Result<(), String> {
+    match entered == left {
+        true => Ok(()),
+        false => Err(format!("{what}: {entered} entered or held, {left} left or counted")),
+    }
+}
+
 impl Softnic {
+    /// Packets are tracked or have a reason; flows they made replicate, ended, or wait.
+    fn packet_books_close(&self) -> Result<(), String> {
+        let untracked: u64 = Untracked::ALL.iter().map(|reason| self.counter(reason.counter())).sum();
+        let tracked = self.counter(Counter::PacketsTracked);
+        equal("packets", self.counter(Counter::PacketsReceived), tracked + untracked)?;
+        let left = [Counter::FlowsReplicated, Counter::FlowsDropped, Counter::FlowsWaiting];
+        let left = left.into_iter().map(|counter| self.counter(counter)).sum();
+        equal("flows of packets", self.counter(Counter::FlowsOpened), left)?;
+        equal("aliases", self.counter(Counter::AliasesHeld), self.aliases.count() as u64)
+    }
+
     pub(crate) fn books_close(&self) -> Result<(), String> {
         let sum = |list: &[Counter]| list.iter().map(|counter| self.counter(*counter)).sum::<u64>();
-        let equal = |what: &str, entered: u64, left: u64| match entered == left {
-            true => Ok(()),
-            false => Err(format!("{what}: {entered} entered or held, {left} left or counted")),
-        };
         equal("frames", self.counter(Counter::FramesReceived), sum(FRAMES_OUT))?;
         equal("records", self.counter(Counter::RecordsReceived), sum(RECORDS_OUT))?;
-        let changes = self.books.upserts + self.books.deletes - self.books.malformed;
-        equal("upserts and deletes", changes, sum(CHANGES_OUT))?;
-        let (mut live, mut tombstones) = (0u64, 0u64);
+        let Books { upserts, deletes, confirms, malformed } = self.books;
+        equal(
+            "upserts, deletes and confirmations",
+            upserts + deletes + confirms - malformed,
+            sum(CHANGES_OUT),
+        )?;
+        self.packet_books_close()?;
+        let (mut live, mut tombstones, mut waiting) = (0u64, 0u64, 0u64);
         for bucket in 0..BUCKETS_COUNT as u16 {
             let (mut count, mut digests) = (0u32, 0u64);
             let mut cursor = crate::Cursor::START;
             while let Some(at) = self.table.next(bucket, &mut cursor) {
                 let entry = &self.table[at];
                 tombstones += u64::from(entry.is_tombstone());
+                waiting += u64::from(entry.is_waiting());
                 count += u32::from(entry.is_live());
                 if entry.is_live() {
                     digests = digests.wrapping_add(self.contribution(&entry.record));
@@ -79,6 +104,7 @@ impl Softnic {
             equal("flows of a bucket", u64::from(held), u64::from(count))?;
             equal("digest of a bucket", sum, digests)?;
         }
+        equal("waiting flows", self.counter(Counter::FlowsWaiting), waiting)?;
         equal("live flows", self.counter(Counter::FlowsHeld), live)?;
         equal("tombstones", self.counter(Counter::TombstonesHeld), tombstones)?;
         equal("overflow", self.counter(Counter::FlowsOverflow), self.table.overflow_count() as u64)

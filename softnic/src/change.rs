@@ -8,7 +8,7 @@ use formats::register::Counter;
 use formats::{Family, FlowId, FlowKey, FlowRecord, Groups, Stamp};
 
 /// An IPv4 address sits in the low 32 bits; anything above could not be sent.
-fn key_is_sound(key: &FlowKey) -> bool {
+pub(crate) fn key_is_sound(key: &FlowKey) -> bool {
     match key.family {
         Family::V4 => key.src >> 32 == 0 && key.dst >> 32 == 0,
         Family::V6 => true,
@@ -33,6 +33,9 @@ impl Softnic {
                 return self.add_absent(at, record);
             }
         }
+        if let Some(at) = found.filter(|at| self.names_life(*at, &record.key)) {
+            return self.state_life(at, cookie, record);
+        }
         let at = match found {
             Some(at) => at,
             None => match self.table.make(id, &record.key) {
@@ -52,7 +55,7 @@ impl Softnic {
         } else {
             // 0 says that the event did not name the life, not that the life has no name.
             entry.cookie = if cookie == 0 { entry.cookie } else { cookie };
-            self.change_flow(at, record);
+            self.change_flow(at, &self.host_groups(at, record));
         }
     }
 
@@ -78,6 +81,7 @@ impl Softnic {
         made.merge_groups(record);
         let stamp = Stamp { term: self.buckets[bucket].term, version };
         self.write(at, &made, stamp);
+        self.table[at].set_unnamed(false);
         self.table[at].forget_installed();
         self.count(Counter::FlowsMade);
         self.emit(at, None);
@@ -94,21 +98,27 @@ impl Softnic {
     }
 
     /// Merges the groups present; emits what differs of the replicated ones.
-    fn change_flow(&mut self, at: u32, record: &FlowRecord) {
+    pub(crate) fn change_flow(&mut self, at: u32, record: &FlowRecord) {
         let entry = &mut self.table[at];
         let changed = Groups(entry.record.difference(record).0 & self.config.replicate.0);
         if changed.is_empty() {
             entry.record.merge_groups(record);
             return self.count(Counter::FlowsUnchanged);
         }
+        let mut merged = entry.record;
+        merged.merge_groups(record);
+        self.count(Counter::FlowsChanged);
+        self.write_change(at, &merged, changed);
+    }
+
+    /// Writes a new version of a flow and emits what changed.
+    pub(crate) fn write_change(&mut self, at: u32, merged: &FlowRecord, changed: Groups) {
+        let entry = &self.table[at];
         let term = self.buckets[id_bucket(entry.id)].term;
         let first_of_term = entry.stamp.term != term;
         let stamp = Stamp { term, version: entry.stamp.version + 1 };
         let before = entry.record.groups;
-        let mut merged = entry.record;
-        merged.merge_groups(record);
-        self.write(at, &merged, stamp);
-        self.count(Counter::FlowsChanged);
+        self.write(at, merged, stamp);
         self.emit(at, (!first_of_term).then_some((changed, before)));
     }
 
@@ -122,8 +132,12 @@ impl Softnic {
         if !self.owns(id.bucket()) {
             return self.count(Counter::CommandsNotOwner);
         }
-        let live = self.table.find(id, key).filter(|at| self.table[*at].is_live());
-        let Some(at) = live else {
+        let found = self.table.find(id, key);
+        if let Some(at) = found.filter(|at| self.table[*at].is_waiting()) {
+            self.count(Counter::FlowsEnded);
+            return self.drop_waiting(at);
+        }
+        let Some(at) = found.filter(|at| self.table[*at].is_live()) else {
             return self.count(Counter::DeletesRefused);
         };
         let entry = &mut self.table[at];
@@ -131,15 +145,22 @@ impl Softnic {
             return self.count(Counter::DeletesRefused);
         }
         entry.audit = self.audit;
+        self.count(Counter::FlowsEnded);
+        self.end_flow(at);
+    }
+
+    /// Ends a live flow, here and at its copies.
+    pub(crate) fn end_flow(&mut self, at: u32) {
+        let entry = &self.table[at];
+        let bucket = entry.id.bucket();
         // Not merely version + 1: a delete must lie above every floor announced before it.
         let version = first_version(self.version_clock_us, Some(entry.stamp));
-        let term = self.buckets[id_bucket(id)].term;
+        let term = self.buckets[bucket as usize].term;
         let first_of_term = entry.stamp.term != term;
         self.bury(at, Stamp { term, version });
-        self.count(Counter::FlowsEnded);
         self.emit(at, (!first_of_term).then_some((Groups::NONE, Groups::NONE)));
         if self.config.no_tombstone() {
-            self.free_tombstones(id.bucket(), |_, _| true);
+            self.free_tombstones(bucket, |_, _| true);
         }
     }
 }

@@ -14,6 +14,7 @@ impl Softnic {
         match *command {
             Command::Upsert { flags, cookie, ref record } => self.upsert(flags, cookie, record),
             Command::Delete { cookie, ref key } => self.delete(cookie, key),
+            Command::Confirm { cookie, ref key } => self.confirm(cookie, key),
             Command::Peer { peer, session } => {
                 if self.known(peer) {
                     self.welcome(peer, session);

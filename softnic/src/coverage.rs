@@ -45,6 +45,7 @@ impl Softnic {
         while self.coverage.cursor < target {
             let at = self.coverage.cursor as u32;
             self.coverage.cursor += 1;
+            self.age(at);
             if self.table[at].is_live() {
                 self.cover(at);
             }

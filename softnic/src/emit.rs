@@ -115,7 +115,7 @@ impl Softnic {
         let mut scratch = SCRATCH;
         let units = if entry.is_tombstone() {
             Record::DeleteKeyed(entry.record.key, stamp).encode(&mut scratch)
-        } else if self.config.replicate.has(entry.record.groups) {
+        } else if self.is_image(&entry.record) {
             encode_full(&entry.record, stamp, &mut scratch)
         } else {
             encode_full(&self.image(&entry.record), stamp, &mut scratch)
@@ -158,7 +158,7 @@ impl Softnic {
                 term_low: term.0 as u8,
                 version,
                 base_distance: 1,
-                changed: formats::FlowRecord { groups: changed, ..*record },
+                changed: formats::FlowRecord { groups: changed, ..self.image(record) },
             };
             Record::Update(update).encode(&mut scratch)
         };

@@ -6,19 +6,27 @@ use formats::{FlowId, FlowRecord, Stamp};
 pub(crate) const PENDING: u64 = u64::MAX;
 
 /// The flow is live.
-const LIVE: u8 = 1 << 0;
+const LIVE: u16 = 1 << 0;
 /// The flow ended; the entry keeps its stamp so that older records do not bring it back.
-const TOMBSTONE: u8 = 1 << 1;
+const TOMBSTONE: u16 = 1 << 1;
 /// Colour of the last snapshot that mentioned the flow.
-const COLOUR: u8 = 1 << 2;
+const COLOUR: u16 = 1 << 2;
 /// The entry lies in the overflow store.
-const OVERFLOW: u8 = 1 << 3;
+const OVERFLOW: u16 = 1 << 3;
 /// Another flow has, or had, the same id: records name this one by its key.
-const SHARED: u8 = 1 << 4;
+const SHARED: u16 = 1 << 4;
 /// Its bucket's list of tombstones names it.
-const LISTED: u8 = 1 << 5;
+const LISTED: u16 = 1 << 5;
 /// The copy (backup, remote) has installed some version of it.
-const INSTALLED: [u8; 2] = [1 << 6, 1 << 7];
+const INSTALLED: [u16; 2] = [1 << 6, 1 << 7];
+/// A packet made it, and it does not replicate yet; it may be a tombstone of the life before, too.
+const WAITING: u16 = 1 << 8;
+/// A packet began this life, and the host has not named it.
+const UNNAMED: u16 = 1 << 9;
+/// The alias index holds its reply key.
+const ALIASED: u16 = 1 << 10;
+/// Segments outside the window are followed until `loose_until`.
+const LOOSE: u16 = 1 << 11;
 
 /// A flow or a tombstone.
 #[derive(Clone, Debug, Default)]
@@ -33,14 +41,18 @@ pub(crate) struct Entry {
     pub(crate) cookie: u32,
     /// Number of the audit that painted it.
     pub(crate) audit: u16,
-    flags: u8,
+    flags: u16,
+    /// Ticks of the first and the last packet of this life here.
+    pub(crate) made_tick: u32,
+    pub(crate) seen_tick: u32,
+    loose_until: u32,
 }
 
 // Brief: at most 320 B a flow, table slots included.
 const _: () = assert!(std::mem::size_of::<Entry>() <= 288);
 
 impl Entry {
-    fn set(&mut self, flag: u8, on: bool) {
+    fn set(&mut self, flag: u16, on: bool) {
         self.flags = if on { self.flags | flag } else { self.flags & !flag };
     }
     pub(crate) fn is_live(&self) -> bool {
@@ -54,6 +66,11 @@ impl Entry {
     }
     pub(crate) fn set_tombstone(&mut self) {
         self.flags = self.flags & !LIVE | TOMBSTONE;
+    }
+    /// The end it stood for is known everywhere.
+    pub(crate) fn clear_tombstone(&mut self) {
+        self.flags &= !(TOMBSTONE | LISTED);
+        self.sent = [PENDING; 2];
     }
     pub(crate) fn colour(&self) -> bool {
         self.flags & COLOUR != 0
@@ -85,6 +102,34 @@ impl Entry {
     }
     pub(crate) fn set_installed(&mut self, copy: usize, on: bool) {
         self.set(INSTALLED[copy], on);
+    }
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.flags & WAITING != 0
+    }
+    pub(crate) fn set_waiting(&mut self, on: bool) {
+        self.set(WAITING, on);
+    }
+    pub(crate) fn is_unnamed(&self) -> bool {
+        self.flags & UNNAMED != 0
+    }
+    pub(crate) fn set_unnamed(&mut self, on: bool) {
+        self.set(UNNAMED, on);
+    }
+    pub(crate) fn is_aliased(&self) -> bool {
+        self.flags & ALIASED != 0
+    }
+    pub(crate) fn set_aliased(&mut self, on: bool) {
+        self.set(ALIASED, on);
+    }
+    pub(crate) fn loosen(&mut self, until: u32) {
+        self.set(LOOSE, true);
+        self.loose_until = until;
+    }
+    /// Whether the window is not enforced yet; forgets it when the time has passed.
+    pub(crate) fn is_loose(&mut self, tick: u32) -> bool {
+        let loose = self.flags & LOOSE != 0 && (self.loose_until.wrapping_sub(tick) as i32) > 0;
+        self.set(LOOSE, loose);
+        loose
     }
     /// A new life starts unprotected.
     pub(crate) fn forget_installed(&mut self) {

@@ -11,7 +11,15 @@ impl Softnic {
     /// The record with the groups that replicate.
     #[inline]
     pub(crate) fn image(&self, record: &FlowRecord) -> FlowRecord {
-        FlowRecord { groups: Groups(record.groups.0 & self.config.replicate.0), ..*record }
+        let edges = crate::track::round_edges(record.edges, self.tracking.edge_bits);
+        FlowRecord { groups: Groups(record.groups.0 & self.config.replicate.0), edges, ..*record }
+    }
+
+    /// Whether the record is its own image.
+    #[inline]
+    pub(crate) fn is_image(&self, record: &FlowRecord) -> bool {
+        let rounds = self.tracking.edge_bits != 0 && record.groups.has(Groups::EDGES);
+        self.config.replicate.has(record.groups) && !rounds
     }
 
     /// The flow's contribution to its bucket's sum.
@@ -25,7 +33,7 @@ impl Softnic {
                 .wrapping_add(record.key.src as u64)
                 .wrapping_add(record.key.dst as u64);
         }
-        if self.config.replicate.has(record.groups) {
+        if self.is_image(record) {
             self.digester.flow_digest(record)
         } else {
             self.digester.flow_digest(&self.image(record))
@@ -35,8 +43,13 @@ impl Softnic {
     /// Makes the entry live with this record.
     pub(crate) fn write(&mut self, at: u32, record: &FlowRecord, stamp: Stamp) {
         let digest = self.contribution(record);
+        let translates = self.translates_anew(at, record);
+        if translates {
+            self.unlink_alias(at);
+        }
         let entry = &mut self.table[at];
         let (was_live, was_tombstone) = (entry.is_live(), entry.is_tombstone());
+        let was_waiting = entry.is_waiting();
         let delta = digest.wrapping_sub(entry.digest);
         entry.record = *record;
         entry.stamp = stamp;
@@ -52,10 +65,19 @@ impl Softnic {
         if was_tombstone {
             self.gauge(Counter::TombstonesHeld, -1);
         }
+        if was_waiting {
+            self.table[at].set_waiting(false);
+            self.gauge(Counter::FlowsWaiting, -1);
+            self.count(Counter::FlowsReplicated);
+        }
+        if translates {
+            self.link_alias(at);
+        }
     }
 
     /// Turns the entry into a tombstone with this stamp.
     pub(crate) fn bury(&mut self, at: u32, stamp: Stamp) {
+        self.unlink_alias(at);
         let entry = &mut self.table[at];
         let (was_live, was_tombstone) = (entry.is_live(), entry.is_tombstone());
         let id = entry.id;
@@ -84,7 +106,12 @@ impl Softnic {
     /// Frees a tombstone.
     pub(crate) fn free_tombstone(&mut self, at: u32) {
         assert!(self.table[at].is_tombstone(), "only tombstones are freed");
-        self.table.remove(at);
+        if self.table[at].is_waiting() {
+            // A packet began the next life in it.
+            self.table[at].clear_tombstone();
+        } else {
+            self.table.remove(at);
+        }
         self.gauge(Counter::TombstonesHeld, -1);
         self.counters[Counter::FlowsOverflow as usize] = self.table.overflow_count() as u64;
         self.count(Counter::TombstonesFreed);

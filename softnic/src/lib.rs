@@ -1,10 +1,11 @@
 //! The connection engine in software: production code for a gateway without a board, and the model
 //! that the RTL is compared with.
 //!
-//! Enters: commands, frames and time. Leaves: frames and events. No I/O, no clock, no thread, no random
+//! Enters: commands, packets, frames and time. Leaves: frames and events. No I/O, no clock, no thread, no random
 //! source; the result depends on the order of the calls alone.
 //!
-//! Files in the order data passes: [`command`] and [`change`] (host), [`image`] (what replicates),
+//! Files in the order data passes: [`parse`], [`track`], [`alias`] and [`packet`] (data ports),
+//! [`command`], [`change`] and [`confirm`] (host), [`image`] (what replicates),
 //! [`emit`] and [`frame`] (records into frames), [`acknowledge`] (what came of them), [`sweep`]
 //! (snapshots sent), [`ingress`] (frame checks), [`receive`] (records told apart), [`apply`],
 //! [`snapshot`] (snapshots received), [`digest`], [`merge`] (after a split), [`map`] (terms and roles),
@@ -18,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod acknowledge;
+mod alias;
 mod apply;
 mod balance;
 mod beat;
@@ -25,15 +27,21 @@ mod bucket;
 mod change;
 mod command;
 mod config;
+mod confirm;
 mod coverage;
 mod digest;
 mod emit;
 mod entry;
 mod frame;
+#[cfg(test)]
+#[path = "../tests/packets/mod.rs"]
+mod frames;
 mod image;
 mod ingress;
 mod map;
 mod merge;
+mod packet;
+pub mod parse;
 mod peer;
 mod receive;
 mod report;
@@ -41,9 +49,14 @@ mod scan;
 mod snapshot;
 mod sweep;
 mod table;
+mod track;
+mod tracking;
 
 pub use config::{Config, Now, Omissions};
+pub use parse::Untracked;
+pub use tracking::Tracking;
 
+use alias::Aliases;
 use balance::Books;
 use beat::Beats;
 use bucket::Bucket;
@@ -68,6 +81,7 @@ const WORK_TICK_US: u64 = 100;
 /// The connection engine of one member.
 pub struct Softnic {
     config: Config,
+    tracking: Tracking,
     hasher: Box<FlowHasher>,
     digester: FlowDigester,
     /// Latest monotonic local time.
@@ -75,6 +89,7 @@ pub struct Softnic {
     /// Highest cluster time seen, own or in an accepted frame: versions are drawn from it.
     version_clock_us: u64,
     table: Table,
+    aliases: Aliases,
     buckets: Vec<Bucket>,
     peers: Vec<Peer>,
     outbox: Outbox,
@@ -120,6 +135,8 @@ impl Softnic {
             local_us: now.local_us,
             version_clock_us: now.cluster_us,
             table: Table::new(config.set_bits, config.ways, config.overflow_max),
+            tracking: Tracking::default(),
+            aliases: Aliases::default(),
             buckets: (0..BUCKETS_COUNT).map(|_| Bucket::default()).collect(),
             peers,
             outbox: Outbox::default(),
@@ -143,6 +160,14 @@ impl Softnic {
             counters: [0; Counter::COUNT],
             config,
         }
+    }
+
+    /// Says how packets are tracked; before the first flow.
+    pub fn track(&mut self, tracking: Tracking) {
+        assert!(self.table.entries_count() == 0, "tracking is set up before the first flow");
+        self.tracking = tracking.checked();
+        let aliases_max = if self.tracking.is_on() { self.tracking.aliases_max } else { 0 };
+        self.aliases = Aliases::new(aliases_max);
     }
 
     /// Takes time forward; neither clock ever runs backwards in here.
@@ -261,7 +286,7 @@ impl Softnic {
 
     /// Bytes held for flows: table, entries, overflow.
     pub fn memory_bytes(&self) -> usize {
-        self.table.memory_bytes()
+        self.table.memory_bytes() + self.aliases.memory_bytes()
     }
 
     /// Checks the books: each stage's entries equal its exits, gauges equal a recount.

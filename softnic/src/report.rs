@@ -177,6 +177,9 @@ impl Softnic {
     fn report_again(&mut self, bucket: u16, at: u32) {
         let peer = self.buckets[bucket as usize].owner;
         let entry = &self.table[at];
+        if entry.is_waiting() {
+            return;
+        }
         let event = if entry.is_live() {
             Event::Applied {
                 peer,

@@ -118,6 +118,9 @@ impl Softnic {
                 return;
             };
             *budget -= 1;
+            if self.table[at].is_waiting() && !self.table[at].is_tombstone() {
+                continue;
+            }
             #[cfg(feature = "omissions")]
             if self.config.host_copy_snapshot() && !pull && self.table[at].is_live() {
                 continue;

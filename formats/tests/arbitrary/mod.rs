@@ -185,6 +185,7 @@ pub(crate) fn command() -> impl Strategy<Value = Command> {
         Just(Command::AuditBegin),
         Just(Command::AuditEnd),
         to().prop_map(|(peer, (bucket, count), _)| Command::Digest { peer, bucket, count }),
+        (any::<u32>(), key()).prop_map(|(cookie, key)| Command::Confirm { cookie, key }),
     ]
 }
 

@@ -245,6 +245,8 @@ pub(crate) fn commands() -> Vec<(&'static str, Command)> {
         ("audit_begin", Command::AuditBegin),
         ("audit_end", Command::AuditEnd),
         ("digest", Command::Digest { peer, bucket, count }),
+        ("confirm_v4", Command::Confirm { cookie, key: key(V4) }),
+        ("confirm_v6", Command::Confirm { cookie, key: key(V6) }),
     ]
 }
 

@@ -117,12 +117,15 @@ impl Check {
     /// An event of an engine is about to enter its core.
     pub fn nic_event(&mut self, at: Micros, member: usize, event: &Event, agent: &Agent) {
         match event {
-            Event::Applied { peer, created, record, stamp, .. } => {
+            Event::Applied { peer, sequence, created, record, stamp, .. } => {
                 let (life, progress) = (life_of(record), Progress::of(record));
                 let note =
                     Note::Applied { peer: *peer, life, at: progress, stamp: *stamp, created: *created };
                 self.remember(at, member, record.key, note);
-                self.applied(at, member, *peer, record, *stamp, agent);
+                // Sequence 0: a host that was too slow is told again what the table holds.
+                if *sequence != 0 {
+                    self.applied(at, member, *peer, record, *stamp, agent);
+                }
             }
             Event::Deleted { peer, key, .. } => {
                 self.remember(at, member, *key, Note::Deleted { peer: *peer });
@@ -182,16 +185,8 @@ impl Check {
             }
             Command::Map(roles) => self.mapped(at, member, roles),
             Command::AskRepair { peer, pull: true, .. } => self.roles.pulls(member, *peer),
-            Command::Peer { .. }
-            | Command::Announce { .. }
-            | Command::Resync { .. }
-            | Command::AskRepair { .. }
-            | Command::Installed { .. }
-            | Command::Alive { .. }
-            | Command::Scan { .. }
-            | Command::AuditBegin
-            | Command::AuditEnd
-            | Command::Digest { .. } => {}
+            // The others name neither a flow nor a term.
+            _ => {}
         }
     }
 
