@@ -1,0 +1,427 @@
+//! Owner and copy: the owner sees packets, the copy ends with the same flows.
+
+#[path = "packets/mod.rs"]
+mod frames;
+mod net;
+
+use formats::descriptor::Command;
+use formats::flow::{status, tcp_state, Nat};
+use formats::limits::*;
+use formats::register::Counter;
+use formats::{FlowKey, FlowRecord, Groups};
+use frames::*;
+use net::*;
+use proptest::prelude::*;
+use softnic::parse::tcp_flag::*;
+use softnic::{Tracking, Untracked};
+
+const CLIENT: u32 = 0x0a00_0001;
+const SERVER: u32 = 0xc000_0201;
+const EDGE_BITS: u32 = 10;
+
+fn tracking() -> Tracking {
+    Tracking { ports: 1, trust: true, edge_bits: EDGE_BITS, ..Tracking::default() }
+}
+
+/// Two members; both track packets, the first owns every bucket.
+fn start(tracking: Tracking) -> Net {
+    let mut net = Net::new(2, 1, |_| {});
+    net.members.iter_mut().for_each(|member| member.engine.track(tracking.clone()));
+    net.start();
+    // Until every bucket was swept.
+    net.run(200_000, 1_000);
+    net
+}
+
+/// One connection between client and server, with the numbers of both sides.
+struct Connection {
+    port: u16,
+    next: [u32; 2],
+}
+
+impl Connection {
+    fn new(port: u16) -> Self {
+        Self { port, next: [1_000_000, 5_000_000] }
+    }
+
+    fn key(&self) -> FlowKey {
+        FlowKey {
+            src: CLIENT.into(),
+            dst: SERVER.into(),
+            src_port: self.port,
+            dst_port: 443,
+            protocol: 6,
+            ..FlowKey::default()
+        }
+    }
+
+    /// The next segment of a side (0 client, 1 server).
+    fn segment(&mut self, side: usize, flags: u8, length: usize) -> Vec<u8> {
+        let options: &[u8] = if flags & SYN != 0 { &[1, 3, 3, 7] } else { &[] };
+        let (sequence, number) = (self.next[side], if flags & ACK != 0 { self.next[1 - side] } else { 0 });
+        self.next[side] += length as u32 + u32::from(flags & (SYN | FIN) != 0);
+        let (ports, addresses) = match side {
+            0 => ((self.port, 443), (CLIENT, SERVER)),
+            _ => ((443, self.port), (SERVER, CLIENT)),
+        };
+        let tcp = tcp_with(ports.0, ports.1, flags, sequence, number, 500, options, &vec![0; length]);
+        ethernet(&[], 0x0800, &ip_v4(addresses.0, addresses.1, 6, &tcp))
+    }
+
+    fn open(&mut self, net: &mut Net, member: u8) {
+        for (side, flags) in [(0, SYN), (1, SYN | ACK), (0, ACK)] {
+            let frame = self.segment(side, flags, 0);
+            assert_eq!(packet(net, member, &frame), Ok(()));
+        }
+    }
+
+    fn send(&mut self, net: &mut Net, member: u8, side: usize, length: usize) -> Result<(), Untracked> {
+        let frame = self.segment(side, ACK, length);
+        packet(net, member, &frame)
+    }
+}
+
+fn packet(net: &mut Net, member: u8, frame: &[u8]) -> Result<(), Untracked> {
+    let now = net.now();
+    net.members[member as usize].engine.packet(now, 0, frame)
+}
+
+fn udp_packet(net: &mut Net, src: u32, dst: u32, ports: (u16, u16)) -> Result<(), Untracked> {
+    packet(net, 0, &ethernet(&[], 0x0800, &ip_v4(src, dst, 17, &udp(ports.0, ports.1, &[]))))
+}
+
+fn flow(net: &Net, member: u8, key: &FlowKey) -> Option<FlowRecord> {
+    net.engine(member).flow(key).map(|(record, ..)| record)
+}
+
+/// Same flows, same digests, closed books; the owner's edges are exact, the copy's are rounded up.
+fn assert_same(net: &Net) {
+    for bucket in 0..BUCKETS_COUNT as u16 {
+        assert_eq!(net.engine(0).bucket_digest(bucket), net.engine(1).bucket_digest(bucket));
+    }
+    for (record, ..) in net.engine(0).flows() {
+        let copy = flow(net, 1, &record.key).expect("equal digests, equal flows");
+        for (exact, rounded) in record.edges.iter().zip(copy.edges) {
+            let ahead = [rounded.end.wrapping_sub(exact.end), rounded.max_end.wrapping_sub(exact.max_end)];
+            assert!(ahead.iter().all(|ahead| *ahead < 1 << EDGE_BITS), "{exact:?} {rounded:?}");
+        }
+        let alike = |record: &FlowRecord| FlowRecord { lifetime_s: 0, edges: Default::default(), ..*record };
+        assert_eq!(alike(record), alike(&copy));
+    }
+    net.engine(0).balance().unwrap();
+    net.engine(1).balance().unwrap();
+}
+
+#[test]
+fn a_copy_follows_a_connection_from_packets_alone() {
+    let mut net = start(tracking());
+    let mut connection = Connection::new(1000);
+    connection.open(&mut net, 0);
+    net.turn();
+    let copy = flow(&net, 1, &connection.key()).unwrap();
+    assert_eq!((copy.tcp_state, copy.scales), (tcp_state::ESTABLISHED, [7, 7]));
+    assert_eq!(copy.status, status::SEEN_REPLY | status::ASSURED);
+    let emitted = net.counter(0, Counter::RecordsEmitted);
+    for _ in 0..100 {
+        connection.send(&mut net, 0, 0, 10).unwrap();
+        connection.send(&mut net, 0, 1, 100).unwrap();
+    }
+    net.run(5_000, 1_000);
+    // 10,000 bytes one way and 1,000 the other cross a step of 1,024 some 22 times in all edges.
+    let updates = net.counter(0, Counter::RecordsEmitted) - emitted;
+    assert!((15..30).contains(&updates), "{updates} updates for 200 packets");
+    assert_same(&net);
+    assert_eq!(net.counter(0, Counter::PacketsTracked), 203);
+}
+
+#[test]
+fn a_takeover_goes_on_where_the_packets_are() {
+    let mut net = start(tracking());
+    let mut connection = Connection::new(1000);
+    connection.open(&mut net, 0);
+    connection.send(&mut net, 0, 1, 5_000).unwrap();
+    net.turn();
+    // What follows never reaches the copy: the owner dies.
+    net.cut = vec![(0, 1), (1, 0)];
+    for _ in 0..50 {
+        connection.send(&mut net, 0, 1, 1_400).unwrap();
+        connection.send(&mut net, 0, 0, 1_400).unwrap();
+    }
+    net.command(1, Command::Map(roles(term(2, 1), 1, 0, MEMBER_NONE)));
+    assert_eq!(connection.send(&mut net, 1, 0, 100), Ok(()));
+    assert_eq!(connection.send(&mut net, 1, 1, 100), Ok(()));
+    assert!(net.counter(1, Counter::PacketsLoose) > 0);
+    // Half a minute later the window is enforced again.
+    net.run(31_000_000, 100_000);
+    assert_eq!(connection.send(&mut net, 1, 0, 100), Ok(()));
+    connection.next[0] += 1 << 30;
+    assert_eq!(connection.send(&mut net, 1, 0, 100), Err(Untracked::Window));
+}
+
+#[test]
+fn a_flow_waits_for_the_host_unless_packets_are_trusted() {
+    let mut net = start(Tracking { trust: false, ..tracking() });
+    let (mut asked, mut stated, mut refused) = (Connection::new(1), Connection::new(2), Connection::new(3));
+    for connection in [&mut asked, &mut stated, &mut refused] {
+        connection.open(&mut net, 0);
+    }
+    net.run(1_100_000, 10_000);
+    assert_eq!(net.counter(0, Counter::FlowsWaiting), 3);
+    assert_eq!((net.engine(0).flows().count(), net.engine(1).flows().count()), (0, 0));
+    net.command(0, Command::Confirm { cookie: 7, key: asked.key() });
+    let record = FlowRecord {
+        key: stated.key(),
+        groups: Groups::STATUS.with(Groups::MARK),
+        tcp_state: tcp_state::SYN_SENT,
+        mark: 5,
+        ..FlowRecord::default()
+    };
+    net.command(0, upsert_new(record));
+    net.command(0, Command::Delete { cookie: 0, key: refused.key() });
+    net.command(0, Command::Confirm { cookie: 7, key: refused.key() });
+    net.turn();
+    for connection in [&asked, &stated] {
+        assert_eq!(flow(&net, 1, &connection.key()).unwrap().tcp_state, tcp_state::ESTABLISHED);
+    }
+    assert_eq!(flow(&net, 1, &stated.key()).unwrap().mark, 5);
+    let counts = [
+        Counter::FlowsWaiting,
+        Counter::FlowsDropped,
+        Counter::FlowsReplicated,
+        Counter::FlowsConfirmed,
+        Counter::ConfirmsRefused,
+    ];
+    assert_eq!(counts.map(|counter| net.counter(0, counter)), [0, 1, 2, 1, 1]);
+    // Packets own the state from now on, the host the mark.
+    net.command(0, upsert(FlowRecord { mark: 6, ..record }));
+    net.turn();
+    let copy = flow(&net, 1, &stated.key()).unwrap();
+    assert_eq!((copy.mark, copy.tcp_state), (6, tcp_state::ESTABLISHED));
+    assert_same(&net);
+}
+
+#[test]
+fn a_scan_is_no_storm_and_leaves_nothing() {
+    let mut net = start(Tracking { trust: false, waiting_max: 500, ..tracking() });
+    let emitted = net.counter(0, Counter::RecordsEmitted);
+    for port in 1..=600 {
+        let frame = Connection::new(port).segment(0, SYN, 0);
+        let expected = if port <= 500 { Ok(()) } else { Err(Untracked::WaitingFull) };
+        assert_eq!(packet(&mut net, 0, &frame), expected);
+    }
+    net.run(119_000_000, 1_000_000);
+    assert_eq!(net.counter(0, Counter::FlowsWaiting), 500);
+    net.run(3_000_000, 100_000);
+    assert_eq!((net.counter(0, Counter::FlowsWaiting), net.counter(0, Counter::FlowsDropped)), (0, 500));
+    assert_eq!(net.counter(0, Counter::RecordsEmitted), emitted);
+    assert_same(&net);
+}
+
+#[test]
+fn a_flow_lives_some_time_before_it_replicates() {
+    let mut net = start(Tracking { delay_ms: 500, ..tracking() });
+    let mut connection = Connection::new(1000);
+    connection.open(&mut net, 0);
+    net.run(300_000, 10_000);
+    connection.send(&mut net, 0, 0, 10).unwrap();
+    net.turn();
+    assert_eq!(flow(&net, 1, &connection.key()), None);
+    net.run(400_000, 10_000);
+    connection.send(&mut net, 0, 0, 10).unwrap();
+    net.turn();
+    assert!(flow(&net, 1, &connection.key()).is_some(), "a packet after the delay");
+    let mut silent = Connection::new(1001);
+    silent.open(&mut net, 0);
+    net.run(2_000_000, 10_000);
+    assert!(flow(&net, 1, &silent.key()).is_some(), "the pass finds a flow that fell silent");
+    assert_same(&net);
+}
+
+#[test]
+fn a_closed_flow_opens_again_as_another_life() {
+    let mut net = start(tracking());
+    let mut first = Connection::new(1000);
+    first.open(&mut net, 0);
+    for (side, flags) in [(0, FIN | ACK), (1, FIN | ACK), (0, ACK)] {
+        let frame = first.segment(side, flags, 0);
+        assert_eq!(packet(&mut net, 0, &frame), Ok(()));
+    }
+    net.turn();
+    let closed = flow(&net, 1, &first.key()).unwrap();
+    assert_eq!(closed.tcp_state, tcp_state::TIME_WAIT);
+    net.now_us += 1_000_000;
+    let mut second = Connection { next: [77, 99], ..Connection::new(1000) };
+    second.open(&mut net, 0);
+    net.turn();
+    let copy = flow(&net, 1, &first.key()).unwrap();
+    assert_eq!(copy.tcp_state, tcp_state::ESTABLISHED);
+    assert_ne!(copy.incarnation, closed.incarnation);
+    assert_eq!(net.counter(0, Counter::FlowsReopened), 1);
+    assert_same(&net);
+}
+
+#[test]
+fn a_key_may_wait_while_its_last_end_travels() {
+    let mut net = start(Tracking { trust: false, ..tracking() });
+    let mut connection = Connection::new(1000);
+    connection.open(&mut net, 0);
+    net.command(0, Command::Confirm { cookie: 0, key: connection.key() });
+    net.turn();
+    net.cut = vec![(1, 0)];
+    net.command(0, Command::Delete { cookie: 0, key: connection.key() });
+    net.run(5_000, 1_000);
+    Connection::new(1000).open(&mut net, 0);
+    let held = [Counter::TombstonesHeld, Counter::FlowsWaiting, Counter::FlowsHeld];
+    assert_eq!(held.map(|counter| net.counter(0, counter)), [1, 1, 0]);
+    net.engine(0).balance().unwrap();
+    net.cut.clear();
+    net.run(500_000, 5_000);
+    assert_eq!(held.map(|counter| net.counter(0, counter)), [0, 1, 0]);
+    assert_same(&net);
+    net.command(0, Command::Confirm { cookie: 0, key: connection.key() });
+    net.turn();
+    assert_eq!(held.map(|counter| net.counter(0, counter)), [0, 0, 1]);
+    assert_same(&net);
+}
+
+#[test]
+fn replies_to_a_translated_flow_find_it() {
+    const OUTSIDE: u32 = 0xcb00_7105;
+    let mut net = start(tracking());
+    assert_eq!(udp_packet(&mut net, CLIENT, SERVER, (5000, 53)), Ok(()));
+    let key = FlowKey { src_port: 5000, dst_port: 53, protocol: 17, ..Connection::new(0).key() };
+    let nat = Nat {
+        reply_src: SERVER.into(),
+        reply_dst: OUTSIDE.into(),
+        reply_src_port: 53,
+        reply_dst_port: 61_000,
+    };
+    let record = FlowRecord { key, groups: Groups::NAT, nat, ..FlowRecord::default() };
+    net.command(0, upsert_new(record));
+    assert_eq!(net.counter(0, Counter::AliasesHeld), 1);
+    assert_eq!(udp_packet(&mut net, SERVER, OUTSIDE, (53, 61_000)), Ok(()));
+    assert_eq!(flow(&net, 0, &key).unwrap().status, status::SEEN_REPLY);
+    assert_eq!(udp_packet(&mut net, OUTSIDE, SERVER, (61_000, 53)), Ok(()), "after translation");
+    net.run(3_000_000, 100_000);
+    assert_eq!(udp_packet(&mut net, SERVER, OUTSIDE, (53, 61_000)), Ok(()));
+    net.turn();
+    assert_eq!(flow(&net, 1, &key).unwrap().status, status::SEEN_REPLY | status::ASSURED);
+    assert_eq!((net.engine(0).flows().count(), net.counter(1, Counter::AliasesHeld)), (1, 1));
+    // Another translation, then the end: the index follows.
+    let moved = Nat { reply_dst_port: 61_001, ..nat };
+    net.command(0, upsert(FlowRecord { nat: moved, ..record }));
+    assert_eq!(udp_packet(&mut net, SERVER, OUTSIDE, (53, 61_001)), Ok(()));
+    net.command(0, Command::Delete { cookie: 0, key });
+    assert_eq!(net.counter(0, Counter::AliasesHeld), 0);
+    net.turn();
+    assert_same(&net);
+}
+
+#[test]
+fn a_host_without_packets_states_what_packets_continue() {
+    let mut net = start(tracking());
+    let mut connection = Connection::new(1000);
+    connection.next = [7_000, 9_000];
+    let stated = FlowRecord {
+        key: connection.key(),
+        groups: Groups::STATUS.with(Groups::LIFETIME),
+        tcp_state: tcp_state::ESTABLISHED,
+        status: status::SEEN_REPLY | status::ASSURED,
+        ..FlowRecord::default()
+    };
+    net.command(0, upsert_new(stated));
+    assert_eq!(connection.send(&mut net, 0, 1, 100), Ok(()));
+    assert_eq!(connection.send(&mut net, 0, 0, 100), Ok(()));
+    net.turn();
+    assert!(flow(&net, 1, &connection.key()).unwrap().groups.has(Groups::EDGES));
+    assert_same(&net);
+}
+
+#[test]
+fn packets_elsewhere_are_counted_and_change_nothing() {
+    let mut net = start(tracking());
+    let frame = Connection::new(1).segment(0, SYN, 0);
+    let now = net.now();
+    let engine = &mut net.members[0].engine;
+    assert_eq!(engine.packet(now, 1, &frame), Err(Untracked::Port));
+    assert_eq!(engine.packet(now, 200, &frame), Err(Untracked::Port));
+    assert_eq!(packet(&mut net, 1, &frame), Err(Untracked::NotOwner));
+    assert_eq!(packet(&mut net, 0, &frame[..13]), Err(Untracked::EthernetShort));
+    assert_eq!(net.engine(0).flows().count() + net.engine(1).flows().count(), 0);
+    assert_same(&net);
+}
+
+#[test]
+fn a_full_table_refuses_and_never_evicts() {
+    let mut net = Net::new(1, 1, |config| (config.ways, config.overflow_max) = (1, 10));
+    net.members[0].engine.track(tracking());
+    net.command(0, Command::Map(roles(term(1, 0), 0, MEMBER_NONE, MEMBER_NONE)));
+    let mut first = Connection::new(1);
+    first.open(&mut net, 0);
+    let mut full = 0;
+    for host in 0..3_000 {
+        match udp_packet(&mut net, host, SERVER, (9, 9)) {
+            Ok(()) => {}
+            Err(Untracked::TableFull) => full += 1,
+            Err(reason) => panic!("{reason:?}"),
+        }
+    }
+    assert!(full > 1_000 && net.counter(0, Counter::FlowsHeld) <= 1_034, "{full} refused");
+    assert_eq!(net.counter(0, Counter::UntrackedTableFull), full);
+    assert_eq!(first.send(&mut net, 0, 0, 10), Ok(()), "who is in stays in");
+    net.engine(0).balance().unwrap();
+}
+
+#[test]
+fn a_trusted_flow_ages_where_no_host_would_end_it() {
+    let mut net = start(tracking());
+    udp_packet(&mut net, CLIENT, SERVER, (5000, 53)).unwrap();
+    net.turn();
+    assert_eq!(net.engine(1).flows().count(), 1);
+    net.run(33_000_000, 500_000);
+    assert_eq!((net.engine(0).flows().count(), net.engine(1).flows().count()), (0, 0));
+    assert_eq!(net.counter(0, Counter::FlowsAged), 1);
+    assert_same(&net);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn copies_are_equal_after_any_packets_and_faults(
+        seed in any::<u64>(), loss in 0u64..30, trust in any::<bool>(), delay_ms in 0u32..300, mutate in 0u64..30,
+    ) {
+        let tracking = Tracking { trust, delay_ms, waiting_max: 60, ..tracking() };
+        let mut net = Net::new(2, seed, |config| config.ways = 1);
+        net.members.iter_mut().for_each(|member| member.engine.track(tracking.clone()));
+        net.start();
+        net.faults = Faults { loss, reorder: loss / 2, duplicate: loss / 3, corrupt: 1 };
+        let mut connections: Vec<_> = (0..100).map(Connection::new).collect();
+        for _ in 0..300 {
+            for _ in 0..net.chance.below(20) {
+                let connection = net.chance.below(100) as usize;
+                let side = net.chance.below(2) as usize;
+                let flags = [SYN, SYN | ACK, ACK, ACK, ACK, FIN | ACK, RST][net.chance.below(7) as usize];
+                let length = net.chance.below(1_400) as usize;
+                let mut frame = connections[connection].segment(side, flags, length);
+                if net.chance.percent(mutate) {
+                    let at = net.chance.below(frame.len() as u64) as usize;
+                    frame[at] ^= 1 << net.chance.below(8);
+                }
+                let _ = packet(&mut net, 0, &frame);
+                let key = connections[connection].key();
+                match net.chance.below(40) {
+                    0 => net.command(0, Command::Confirm { cookie: 0, key }),
+                    1 => net.command(0, Command::Delete { cookie: 0, key }),
+                    2 => net.command(0, upsert(FlowRecord { key, groups: Groups::MARK, mark: 3, ..FlowRecord::default() })),
+                    _ => {}
+                }
+            }
+            net.now_us += 1 + net.chance.below(20_000);
+            net.turn();
+        }
+        net.faults = Faults::default();
+        net.run(2_500_000, 1_000);
+        assert_same(&net);
+    }
+}
