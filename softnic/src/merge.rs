@@ -47,6 +47,7 @@ pub(crate) struct Pull {
 impl Softnic {
     /// This member does not serve the bucket any more, or the bucket passed on to yet another owner.
     pub(crate) fn lose(&mut self, bucket: u16, owned: bool, old_term: Term, old_members: [u8; 2]) {
+        self.end_pulls(bucket);
         let owner = self.buckets[bucket as usize].owner;
         let new_owner = self.peers.get(owner as usize).filter(|peer| peer.known);
         let b = &mut self.buckets[bucket as usize];
@@ -71,6 +72,16 @@ impl Softnic {
             scanned: false,
             outstanding: 0,
         });
+    }
+
+    /// Who does not serve has nothing to pull: what still comes of a snapshot is refused, and skipped
+    /// when the survivor begins it again.
+    fn end_pulls(&mut self, bucket: u16) {
+        let peers: Vec<u8> =
+            self.pulls.range((bucket, 0)..=(bucket, u8::MAX)).map(|((_, peer), _)| *peer).collect();
+        for peer in peers {
+            self.pulls.remove(&(bucket, peer));
+        }
     }
 
     /// The new owner starts again: everything is proposed anew.

@@ -106,7 +106,9 @@ impl Core {
             Input::KernelDone { performed, failed } => self.kernel_done(performed, failed, out),
             Input::Gone { key, ct_id } => out.push(Action::Nic(Command::Delete { cookie: ct_id, key })),
             Input::Drained => self.drained(out),
-            Input::Probed { network } => self.role.probed(network, self.now_us),
+            Input::Probed { network } => {
+                self.role.probed(network, self.now_us, 2 * self.config.probe_us);
+            }
             Input::Power { member, off } => self.role.power(member, off),
             Input::LocalAddresses(addresses) => self.source.local = addresses,
             Input::Move { to } => self.start_move(to, out),

@@ -20,12 +20,14 @@ pub(crate) struct Peer {
     pub(crate) paths: Vec<Path>,
     pub(crate) flags: u16,
     pub(crate) lease_us: u64,
+    /// When it was first heard after a silence on all paths.
+    pub(crate) up_us: u64,
 }
 
 impl Peer {
     pub(crate) fn new(ports: usize) -> Self {
         let path = Path { state: PathState::Silent, heard_us: 0, hears_us: false };
-        Self { session: 0, paths: vec![path; ports], flags: 0, lease_us: 0 }
+        Self { session: 0, paths: vec![path; ports], flags: 0, lease_us: 0, up_us: 0 }
     }
 
     /// Silent on every path.

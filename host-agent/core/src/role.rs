@@ -38,6 +38,8 @@ pub(crate) struct Role {
     term_us: u64,
     /// Per network: last probe sent, last answer.
     probes: Vec<(u64, u64)>,
+    /// Per network: since when its probes are answered.
+    answered_us: Vec<u64>,
     /// The owner said that it stopped, in favour of this member.
     released_by: Option<u8>,
     power: Option<(u8, Option<bool>)>,
@@ -56,6 +58,7 @@ impl Role {
             lapsed_us: 0,
             term_us: now_us,
             probes: vec![(0, 0); config.networks_count as usize],
+            answered_us: vec![now_us; config.networks_count as usize],
             released_by: None,
             power: None,
             moving: None,
@@ -65,10 +68,13 @@ impl Role {
         }
     }
 
-    pub(crate) fn probed(&mut self, network: u8, now_us: u64) {
-        if let Some(probe) = self.probes.get_mut(network as usize) {
-            probe.1 = now_us;
+    /// A probe was answered; after a pause longer than `gap_us` the network counts as new.
+    pub(crate) fn probed(&mut self, network: u8, now_us: u64, gap_us: u64) {
+        let Some(probe) = self.probes.get_mut(network as usize) else { return };
+        if now_us > probe.1 + gap_us {
+            self.answered_us[network as usize] = now_us;
         }
+        probe.1 = now_us;
     }
 
     /// The next step sends heartbeat flags, whatever the interval says.
@@ -113,8 +119,13 @@ impl Core {
         if up(path.state) != up(state) {
             out.push(Action::Log(Log::Path { peer, port, up: up(state) }));
         }
+        let (was_down, rose) = (known.down(), up(state));
+        let path = &mut known.paths[port as usize];
         (path.state, path.heard_us) = (state, heard_us);
         path.hears_us = flags & heartbeat::HEARS_YOU != 0;
+        if was_down && rose {
+            known.up_us = self.now_us;
+        }
         if up(state) {
             let was_reloading = known.reloading();
             (known.flags, known.lease_us) = (flags, lease_us.into());
@@ -351,9 +362,7 @@ impl Core {
             self.role.power = None;
             return;
         }
-        // A member that has just started has not heard the owner yet: that is no silence.
-        let listening = self.now_us < self.role.boot_us + self.config.boot_us;
-        if listening || !self.next_in_line(owner) {
+        if self.listening() || !self.next_in_line(owner) {
             return;
         }
         // The owner renews while a peer said that it was heard, which holds until we find it overdue.
@@ -383,10 +392,21 @@ impl Core {
         }
     }
 
+    /// Silence counts only for one who listened for as long: not just after a start, nor after a term that
+    /// its owner announced while its heartbeats are still on the way, nor when the networks are just back.
+    fn listening(&self) -> bool {
+        let since_us = |at: u64| self.now_us < at + self.config.silent_us;
+        self.now_us < self.role.boot_us + self.config.boot_us
+            || since_us(self.role.term_us)
+            || self.config.probed_networks.iter().any(|n| since_us(self.role.answered_us[*n as usize]))
+    }
+
     /// Of more than two members, one that hears nobody is the one that is cut off.
     fn has_company(&self, owner: u8) -> bool {
         let mut others = self.peers.iter().filter(|(member, _)| **member != owner).peekable();
-        others.peek().is_none() || others.any(|(_, peer)| !peer.down())
+        let stays =
+            |peer: &crate::peer::Peer| !peer.down() && self.now_us >= peer.up_us + self.config.silent_us;
+        others.peek().is_none() || others.any(|(_, peer)| stays(peer))
     }
 
     fn take_over(&mut self, fence: Fence, last_heartbeat_us: u64, out: &mut Vec<Action>) {
@@ -562,6 +582,9 @@ impl Core {
 
     fn resume(&mut self, out: &mut Vec<Action>) {
         self.role.renewed_us = self.now_us;
+        // Who came or went meanwhile was not looked at.
+        self.update_copies(out);
+        self.announce(out);
         out.push(Action::RenewLease);
         out.push(Action::TakeAddresses);
         out.push(Action::Log(Log::Serving(self.group.term)));

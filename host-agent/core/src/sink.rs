@@ -229,12 +229,20 @@ impl Core {
             }
         };
         let record = joined.record;
+        if ours.is_some_and(|ours| ours == record) {
+            // Nothing to add. The kernel may be ahead of us by now: writing would take it back.
+            return;
+        }
         out.push(Action::Nic(Command::Upsert { flags: upsert::JOIN, cookie: 0, record }));
         let timeout_s = self.timeout_s(&record);
         let op = match ours {
             None => KernelOp::Create { record, timeout_s },
             Some(ours) if ours.incarnation != record.incarnation => KernelOp::Recreate { record, timeout_s },
-            Some(_) => KernelOp::Update { record, timeout_s },
+            // Only what the other side adds, for the same reason.
+            Some(ours) => {
+                let groups = ours.difference(&record);
+                KernelOp::Update { record: FlowRecord { groups, ..record }, timeout_s }
+            }
         };
         self.issue(op, out);
     }
