@@ -21,6 +21,8 @@ pub type Claims = Vec<(u16, u64, u64)>;
 const WATCH_US: Micros = 10_000;
 /// Interval in which kernels end what has lived its time.
 const EXPIRE_US: Micros = 40_000;
+/// How long a member stays off when another one had it switched off.
+const POWER_OFF_US: Micros = 400_000;
 /// What was due for a stopped process is tried again after this time.
 const STOPPED_US: Micros = 500;
 /// Rows of a dump that are read at a time.
@@ -167,7 +169,9 @@ impl Cluster {
                 }
             }
             Event::Power { member, boot, victim } => {
+                let off = Fault::MemberCrash { member: victim, table_survives: false };
                 self.crash(victim, false);
+                self.schedule(self.now + POWER_OFF_US, Event::End(off));
                 self.when_running(
                     member,
                     boot,

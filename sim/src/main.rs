@@ -142,7 +142,9 @@ fn find(arguments: &Arguments, name: &str) -> bool {
     let options = Options { members: arguments.members, omissions };
     let mut found = None;
     run_all(arguments.seeds.clone(), options, false, |outcome| {
-        if outcome.violation.is_some() {
+        // Only a seed that passes with every rule in place shows what the missing one prevents.
+        let whole = Options { omissions: Omissions::default(), ..options };
+        if outcome.violation.is_some() && run(outcome.seed, whole, false).violation.is_none() {
             found = Some(outcome);
         }
         found.is_none()

@@ -55,7 +55,8 @@ impl Check {
                 )));
             }
             if index != owner && status.state != State::Standby {
-                return Err(plain(format!("{index} is {}", status.state.name())));
+                let (state, verified) = (status.state.name(), status.verified_buckets);
+                return Err(plain(format!("{index} is {state}, {verified} buckets verified")));
             }
             if !status.in_sync {
                 let why = format!(

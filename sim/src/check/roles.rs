@@ -147,9 +147,8 @@ impl Check {
         }
         let by = (member, self.roles.starts[member]);
         let first = *self.roles.terms.entry(roles.term).or_insert(by);
-        // A member that starts over with nobody left to tell it may use a term again: its session differs.
-        let told = self.roles.known.iter().any(|(_, known)| *known >= roles.term);
-        if first.0 != by.0 || first != by && told {
+        // A member that starts over with nobody to tell it may use a term again: its session differs.
+        if first.0 != by.0 {
             let term = (roles.term.counter(), roles.term.member());
             self.fail(
                 at,
