@@ -3,6 +3,8 @@
 //! Enters: a command line. Leaves: what was asked for on standard output, errors on standard error with
 //! exit code 1.
 
+mod replay;
+
 use clap::{Parser, Subcommand};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -53,6 +55,8 @@ enum Verb {
         #[arg(long)]
         to: String,
     },
+    /// Run captures through an owner and a backup engine, and compare.
+    Replay(replay::Replay),
 }
 
 #[derive(clap::Args)]
@@ -82,6 +86,7 @@ fn run(verb: Verb) -> Result<(), String> {
                 print!("{}", table(&answer));
             }
         }),
+        Verb::Replay(arguments) => replay::run(&arguments),
         Verb::Flows { socket } => ask(&socket.control, &Request::Flows {}, |flow| println!("{flow}")),
         Verb::Move { socket, group, to } => {
             ask(&socket.control, &Request::Move { group, to }, |answer| println!("{answer}"))

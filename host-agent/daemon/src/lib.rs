@@ -12,6 +12,7 @@ pub mod device;
 pub mod journal;
 pub mod linux;
 pub mod realtime;
+pub mod replay;
 pub mod start;
 pub mod view;
 pub mod wake;
