@@ -14,6 +14,7 @@ mod audit;
 pub mod config;
 pub mod io;
 pub mod join;
+mod mend;
 mod peer;
 mod role;
 mod scan;
@@ -58,6 +59,7 @@ pub struct Core {
     pub(crate) sink: sink::Sink,
     pub(crate) scans: scan::Scans,
     pub(crate) audit: audit::Audit,
+    pub(crate) mend: mend::Mend,
     /// When each bucket of this copy was last proven equal, local µs; 0 for not proven.
     pub(crate) verified_us: Vec<u64>,
     pub(crate) coverage: status::Coverage,
@@ -85,6 +87,7 @@ impl Core {
             sink: sink::Sink::default(),
             scans: scan::Scans::default(),
             audit: audit::Audit::new(now_us),
+            mend: mend::Mend::default(),
             verified_us: vec![0; BUCKETS_COUNT],
             coverage: status::Coverage::default(),
             config,
@@ -154,8 +157,9 @@ impl Core {
         self.step_role(out);
         self.step_audit(out);
         if self.sink.has_room() {
-            if let Some(command) = self.scans.next() {
+            if let Some(command) = self.next_scan() {
                 out.push(Action::Nic(command));
+        self.step_sink();
             }
         }
     }
@@ -163,6 +167,16 @@ impl Core {
     /// When the core next wants an [`Input::Tick`], local µs.
     pub fn next_deadline_us(&self) -> u64 {
         self.now_us + self.config.renew_us.min(self.config.probe_suspect_us)
+    fn next_scan(&mut self) -> Option<Command> {
+        let command = self.scans.next()?;
+        if let Command::Scan { token, bucket, .. } = command {
+            if self.scans.purpose(token) == Some(scan::Purpose::Mend) {
+                self.mend.begin(bucket);
+            }
+        }
+        Some(command)
+    }
+
     }
 
     /// Whether this member serves the group.

@@ -342,7 +342,7 @@ impl Core {
         let owner = self.group.owner;
         if self.role.released_by == Some(owner) {
             // Everything sent before the release is in the table; wait until it is in the kernel.
-            if self.sink.is_idle() {
+            if self.sink.is_idle() && self.mend.refused_count() == 0 {
                 let heard_us = self.peers.get(&owner).map_or(0, crate::peer::Peer::heard_us);
                 self.take_over(Fence::Released, heard_us, out);
             }

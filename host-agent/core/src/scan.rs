@@ -17,8 +17,8 @@ pub(crate) enum Purpose {
     Reset,
     /// Renew the lease of copies in the kernel.
     Refresh,
-    /// Make the strays of one bucket anew.
-    Strays,
+    /// Make entries of one bucket anew that are not as they should be.
+    Mend,
     /// List flows for an operator.
     List,
 }

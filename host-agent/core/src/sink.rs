@@ -1,10 +1,12 @@
 //! NIC events become kernel operations, and what was performed becomes acknowledgements.
 //!
 //! Operations are performed in the order they are issued; a frame is *installed* when the last operation
-//! issued for it was performed. Limits: [`OUTSTANDING_MAX`] operations before walks pause.
+//! issued for it was performed; what the kernel refused is mended ([`crate::mend`]) and counted until then.
+//! Limits: [`OUTSTANDING_MAX`] operations before walks pause, [`REFUSED_MAX`] flows tried again.
 
 use crate::io::{Action, KernelError, KernelOp, Log, State};
 use crate::join::{join, Side};
+use crate::mend::Cause;
 use crate::scan::Purpose;
 use crate::Core;
 use formats::descriptor::{upsert, Command};
@@ -56,30 +58,24 @@ impl Sink {
         self.marks.remove(&peer);
     }
 
-    pub(crate) fn refused_count(&self) -> u32 {
-        self.refused.len() as u32
-    }
-
-    /// Whether copies want their lease renewed, or refused ones another try.
+    /// Whether copies want their lease renewed.
     pub(crate) fn refresh_due(&mut self, now_us: u64, timeout_s: u32) -> bool {
-        let half_us = u64::from(timeout_s) * 500_000;
-        let retry = !self.refused.is_empty() && now_us >= self.retried_us + RETRY_US;
-        if now_us >= self.refreshed_us + half_us || retry {
-            (self.refreshed_us, self.retried_us) = (now_us, now_us);
-            return true;
+        let due = now_us >= self.refreshed_us + u64::from(timeout_s) * 500_000;
+        if due {
+            self.refreshed_us = now_us;
         }
-        false
+        due
     }
 }
 
 impl Core {
-    fn issue(&mut self, op: KernelOp, out: &mut Vec<Action>) {
+    pub(crate) fn issue(&mut self, op: KernelOp, out: &mut Vec<Action>) {
         self.sink.issued += 1;
         out.push(Action::Kernel(op));
     }
 
     /// Only the owner ages: a copy's timeout in the kernel is a lease.
-    fn timeout_s(&self, record: &FlowRecord) -> u32 {
+    pub(crate) fn timeout_s(&self, record: &FlowRecord) -> u32 {
         if self.group.owner == self.config.member {
             record.lifetime_s.max(1)
         } else {
@@ -117,31 +113,23 @@ impl Core {
         self.sink.performed += performed;
         assert!(self.sink.performed <= self.sink.issued, "more operations performed than issued");
         for (op, error) in failed {
-            self.kernel_failed(op, error, out);
+            self.kernel_failed(op, error);
         }
         self.acknowledge(out);
     }
 
-    fn kernel_failed(&mut self, op: KernelOp, error: KernelError, out: &mut Vec<Action>) {
+    fn kernel_failed(&mut self, op: KernelOp, error: KernelError) {
         match (op, error) {
-            // What is there carries windows of another time: make it anew.
-            (KernelOp::Create { record, timeout_s }, KernelError::Exists) => {
-                self.issue(KernelOp::Recreate { record, timeout_s }, out);
-            }
-            (KernelOp::Update { record, timeout_s }, KernelError::Missing) => {
-                // A lifetime alone names no state to make an entry from.
-                if record.groups.has(Groups::STATUS) {
-                    self.issue(KernelOp::Create { record, timeout_s }, out);
-                }
-            }
-            // The kernel takes no status bit back and moves no fixed timeout: make the entry anew.
-            (KernelOp::Update { record, timeout_s }, KernelError::Refused(EBUSY | EPERM))
-                if record.groups.has(Groups::STATUS) =>
-            {
-                self.issue(KernelOp::Recreate { record, timeout_s }, out);
-            }
             (KernelOp::Remove { .. } | KernelOp::Verify { .. }, _) => {}
+            // A lifetime alone names no state to make an entry from.
             (KernelOp::Update { record, .. }, _) if !record.groups.has(Groups::STATUS) => {}
+            // What is there carries windows of another time, or nothing is there; or the kernel takes no
+            // status bit back and moves no fixed timeout.
+            (KernelOp::Create { record, .. }, KernelError::Exists)
+            | (KernelOp::Update { record, .. }, KernelError::Missing)
+            | (KernelOp::Update { record, .. }, KernelError::Refused(EBUSY | EPERM)) => {
+                self.mend(record.key, Cause::Refused);
+            }
             (
                 KernelOp::Create { record, .. }
                 | KernelOp::Update { record, .. }
@@ -157,8 +145,23 @@ impl Core {
         }
     }
 
+    /// Tries again what the kernel refused for a reason that may pass.
+    pub(crate) fn step_sink(&mut self) {
+        if !self.sink.refused.is_empty() && self.now_us >= self.sink.retried_us + RETRY_US {
+            self.sink.retried_us = self.now_us;
+            for key in std::mem::take(&mut self.sink.refused) {
+                self.mend(key, Cause::Refused);
+            }
+        }
+    }
+
+    /// Copies that the kernel does not hold as they are.
+    pub(crate) fn refused_count(&self) -> u32 {
+        (self.sink.refused.len() + self.mend.refused_count()) as u32
+    }
+
     fn acknowledge(&mut self, out: &mut Vec<Action>) {
-        let refused = self.sink.refused_count();
+        let refused = self.refused_count();
         let performed = self.sink.performed;
         for (peer, marks) in &mut self.sink.marks {
             let mut last = None;
@@ -182,26 +185,20 @@ impl Core {
             }
             Purpose::Reset if !serving => self.issue(KernelOp::Recreate { record, timeout_s }, out),
             Purpose::Refresh if !serving => {
-                self.sink.refused.remove(&record.key);
                 self.issue(KernelOp::Update { record, timeout_s }, out);
             }
-            Purpose::Strays if !serving => {
-                if self.source.strays.remove(&record.key) {
-                    self.issue(KernelOp::Recreate { record, timeout_s }, out);
-                }
-            }
+            Purpose::Mend => self.mend_row(&record, out),
             Purpose::List => out.push(Action::Row(record)),
-            Purpose::Lifetime | Purpose::Reset | Purpose::Refresh | Purpose::Strays => {}
+            Purpose::Lifetime | Purpose::Reset | Purpose::Refresh => {}
         }
     }
 
     pub(crate) fn scan_end(&mut self, token: u64, out: &mut Vec<Action>) {
         match self.scans.ended(token) {
             Some(Purpose::List) => out.push(Action::RowsEnd),
-            // A stray that no copy matched is gone already.
-            Some(Purpose::Strays) if !self.scans.pending(Purpose::Strays) => self.source.strays.clear(),
+            Some(Purpose::Mend) => self.mend_end(out),
             Some(Purpose::Reset) if self.state != State::Serving => self.audit.due_us = self.now_us,
-            Some(Purpose::Strays | Purpose::Reset | Purpose::Lifetime | Purpose::Refresh) | None => {}
+            Some(Purpose::Reset | Purpose::Lifetime | Purpose::Refresh) | None => {}
         }
     }
 

@@ -1,17 +1,14 @@
 //! Kernel events become commands: only flows that this member serves, and that can move.
 
 use crate::io::{Action, Change, KernelFlow, Unprotected};
-use crate::scan::Purpose;
+use crate::mend::Cause;
 use crate::Core;
 use formats::descriptor::{upsert, Command};
-use formats::limits::MEMBER_NONE;
 use formats::{Family, FlowKey, FlowRecord};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Flows whose reason is remembered one by one; beyond that they are only counted.
 const UNPROTECTED_MAX: usize = 65_536;
-/// Strays remembered until they are made anew.
-const STRAYS_MAX: usize = 65_536;
 
 /// What the source side remembers.
 #[derive(Debug, Default)]
@@ -19,8 +16,7 @@ pub(crate) struct Source {
     /// The member's own addresses, the moving ones left out.
     pub(crate) local: Vec<(Family, u128)>,
     unprotected: BTreeMap<FlowKey, Unprotected>,
-    /// Kernel entries of copies that something else than this agent changed.
-    pub(crate) strays: BTreeSet<FlowKey>,
+    /// Times something else than this agent changed the kernel entry of a copy.
     pub(crate) strays_count: u64,
     pub(crate) local_count: u64,
     pub(crate) forgotten_count: u64,
@@ -86,7 +82,8 @@ impl Core {
         }
         if self.group.owner != self.config.member {
             if !self.is_local(&flow.record) && change != Change::New {
-                self.stray(key);
+                self.source.strays_count += 1;
+                self.mend(key, Cause::Touched);
             }
             return;
         }
@@ -98,18 +95,6 @@ impl Core {
                     out.push(Action::Nic(Command::Upsert { flags, cookie: flow.ct_id, record: flow.record }));
                 }
             }
-        }
-    }
-
-    /// Something touched the kernel entry of a copy: its windows can no longer be trusted.
-    fn stray(&mut self, key: FlowKey) {
-        self.source.strays_count += 1;
-        if self.group.owner == MEMBER_NONE || self.source.strays.len() >= STRAYS_MAX {
-            return;
-        }
-        if self.source.strays.insert(key) {
-            let bucket = self.hasher.flow_id(&key).bucket();
-            self.scans.start(Purpose::Strays, bucket, 1);
         }
     }
 

@@ -42,7 +42,8 @@ pub struct Status {
     pub owner: Option<u8>,
     /// Term, as counter and member.
     pub term: (u32, u8),
-    /// Whether every copy is whole: on the owner no dirty bucket, on a copy every bucket proven.
+    /// Whether every copy is whole: on the owner no dirty bucket, on a copy every bucket proven; and full frames
+    /// pass between them.
     pub in_sync: bool,
     /// Buckets of this copy proven equal within 5 s.
     pub verified_buckets: u16,
@@ -91,7 +92,7 @@ impl Core {
                 ("local_flows", self.source.local_count),
                 ("unprotected_not_listed", self.source.forgotten_count),
                 ("install_conflicts", self.sink.conflicts_count),
-                ("install_refused", u64::from(self.sink.refused_count())),
+                ("install_refused", u64::from(self.refused_count())),
             ]),
         }
     }

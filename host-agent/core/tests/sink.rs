@@ -1,0 +1,97 @@
+//! What the kernel refuses: repaired from the NIC's present state, never by repeating the operation.
+
+mod bench;
+
+use bench::{Bench, PEER};
+use formats::descriptor::{Command, Event};
+use formats::flow::{protocol, tcp_state};
+use formats::{FlowKey, FlowRecord, Groups, Stamp};
+use trine_core::{Action, Input, KernelError, KernelOp, State};
+
+const TIMEOUT_S: u32 = 3_600;
+
+fn flow(tcp_state: u8) -> FlowRecord {
+    let key =
+        FlowKey { src: 1, dst: 2, src_port: 3, dst_port: 4, protocol: protocol::TCP, ..FlowKey::default() };
+    FlowRecord { key, groups: Groups::STATUS, tcp_state, ..FlowRecord::default() }
+}
+
+fn applied(record: FlowRecord, created: bool) -> Input {
+    Input::Nic(Event::Applied {
+        peer: PEER,
+        sequence: 1,
+        cookie: 0,
+        created,
+        record,
+        stamp: Stamp::default(),
+    })
+}
+
+/// The operations asked for since the last look.
+fn operations(bench: &mut Bench) -> Vec<KernelOp> {
+    let ops = bench.out.iter().filter_map(|action| match action {
+        Action::Kernel(op) => Some(*op),
+        _ => None,
+    });
+    let ops = ops.collect();
+    bench.out.retain(|action| !matches!(action, Action::Kernel(_)));
+    ops
+}
+
+/// The walk asked for last.
+fn walk(bench: &mut Bench) -> Option<u64> {
+    let token = bench.out.iter().find_map(|action| match action {
+        Action::Nic(Command::Scan { token, count: 1, .. }) => Some(*token),
+        _ => None,
+    });
+    bench.out.retain(|action| !matches!(action, Action::Nic(Command::Scan { .. })));
+    token
+}
+
+/// A standby whose kernel holds an older life of a flow: the create is refused, the update that followed
+/// it is performed.
+fn refused() -> Bench {
+    let mut bench = Bench::at(State::Standby);
+    bench.finish_walks().out.clear();
+    let (old, new) = (flow(tcp_state::SYN_SENT), flow(tcp_state::ESTABLISHED));
+    bench.feed(applied(old, true)).feed(applied(new, false));
+    let ops = operations(&mut bench);
+    assert_eq!(ops.len(), 2);
+    bench.feed(Input::KernelDone { performed: 2, failed: vec![(ops[0], KernelError::Exists)] });
+    bench
+}
+
+#[test]
+fn a_refused_create_is_mended_with_what_the_nic_holds_now() {
+    let mut bench = refused();
+    assert_eq!(operations(&mut bench), [], "an older state must not come back");
+    assert_eq!(bench.core.status().counters["install_refused"], 1);
+    let token = walk(&mut bench).expect("a walk over the bucket");
+    let record = flow(tcp_state::ESTABLISHED);
+    bench.feed(Input::Nic(Event::Row { token, cookie: 0, record, stamp: Stamp::default() }));
+    assert_eq!(operations(&mut bench), [KernelOp::Recreate { record, timeout_s: TIMEOUT_S }]);
+    bench.feed(Input::Nic(Event::ScanEnd { token })).feed(Input::KernelDone { performed: 1, failed: vec![] });
+    assert_eq!(operations(&mut bench), []);
+    assert_eq!((walk(&mut bench), bench.core.status().counters["install_refused"]), (None, 0));
+}
+
+#[test]
+fn what_the_nic_no_longer_holds_is_removed() {
+    let mut bench = refused();
+    let token = walk(&mut bench).expect("a walk over the bucket");
+    bench.feed(Input::Nic(Event::ScanEnd { token }));
+    let key = flow(0).key;
+    assert_eq!(operations(&mut bench), [KernelOp::Remove { key, ct_id: 0 }]);
+}
+
+#[test]
+fn a_refusal_during_the_walk_asks_for_another() {
+    let mut bench = refused();
+    let token = walk(&mut bench).expect("a walk over the bucket");
+    let record = flow(tcp_state::ESTABLISHED);
+    bench.feed(applied(record, false));
+    let ops = operations(&mut bench);
+    bench.feed(Input::KernelDone { performed: 1, failed: vec![(ops[0], KernelError::Missing)] });
+    bench.feed(Input::Nic(Event::ScanEnd { token }));
+    assert!(walk(&mut bench).is_some());
+}
