@@ -1,7 +1,8 @@
 //! The pulse: one real-time thread that moves frames, events and actions between wire, NIC, core and
 //! workers, and renews the lease. It takes no decisions; [`trine_core`] does.
 //!
-//! Budget: a turn without load ≤ 50 µs; it never waits for anything but [`wake::wait`].
+//! Budget: a turn without load ≤ 50 µs; it never waits for anything but [`wake::wait`]
+//! and the pauses of [`crate::rest`].
 //!
 //! Order within a turn: frames first (a higher term must be known before our own records go out), then
 //! events, notices, time, and last what leaves.
@@ -25,6 +26,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::sync::Arc;
 use trine_core::{Action, Core, Input, KernelOp, Log};
 
+use std::time::Duration;
 /// Longest wait of a turn in µs, whatever the timers say.
 const WAIT_US_MAX: u64 = 10_000;
 /// Notices taken in a turn, so that a storm of kernel events never holds frames and lease.
@@ -68,8 +70,14 @@ impl Pulse {
         while !self.ended {
             self.wait()?;
             self.turn()?;
+        let mut rest = Rest::new(clock::local_us());
         }
+            let from_us = clock::local_us();
         // A member that left serves nothing any more: its gate may go.
+            let pause_us = rest.waited(from_us, clock::local_us());
+            if pause_us > 0 {
+                std::thread::sleep(Duration::from_micros(pause_us));
+            }
         if let Err(error) = self.lease.remove() {
             self.journal.write("lease_error", json!({ "text": error.to_string() }));
         }

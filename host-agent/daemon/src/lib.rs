@@ -14,6 +14,7 @@ pub mod linux;
 pub mod realtime;
 pub mod replay;
 pub mod start;
+pub mod rest;
 pub mod view;
 pub mod wake;
 pub mod wire;

@@ -7,6 +7,24 @@ pub const PULSE_PRIORITY: i32 = 20;
 /// Priority of the thread that moves addresses.
 pub const STEER_PRIORITY: i32 = 15;
 
+/// Nice value of the threads that read and write the kernel's table: next to other work they get nearly
+/// all of a processor, and never more than fair scheduling lets them take from the kernel's own threads.
+pub const TABLE_NICE: i32 = -15;
+
+/// Gives the calling thread a nice value.
+///
+/// # Errors
+/// `EACCES` without `CAP_SYS_NICE`.
+pub fn renice(nice: i32) -> io::Result<()> {
+    // SAFETY: takes numbers only; 0 names the calling thread, because Linux keeps the value per thread.
+    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Gives the calling thread a fixed real-time priority.
 ///
 /// # Errors

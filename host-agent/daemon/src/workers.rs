@@ -72,6 +72,8 @@ const FENCE_WAIT: Duration = Duration::from_micros(200);
 /// Reads kernel events until the process ends; `drain` asks for [`Input::Drained`] after the last one
 /// that waits.
 pub fn read_events(mut source: EventSource, drain: Arc<Bell>, drains: Receiver<()>, mailbox: Mailbox) {
+    // Without it a busy host delays copies, and may overrun the events' buffer.
+    let _ = realtime::renice(realtime::TABLE_NICE);
     let mut batch = Vec::with_capacity(EVENTS_BATCH);
     loop {
         if let Err(error) = wake::wait(&[source.as_fd(), drain.as_fd()], 1_000_000) {
@@ -127,6 +129,8 @@ fn drain_source(source: &mut EventSource, batch: &mut Vec<(Change, KernelFlow)>,
 
 /// Performs operations in order until the pulse ends.
 pub fn write_kernel(mut writer: Writer, mut reader: Reader, ops: Receiver<Vec<KernelOp>>, mailbox: Mailbox) {
+    // Without it a busy host delays copies.
+    let _ = realtime::renice(realtime::TABLE_NICE);
     for ops in ops {
         let mut failed = Vec::new();
         let mut begin = 0;
