@@ -13,12 +13,31 @@ pub const ETHERTYPE_S_TAG: u16 = 0x88a8;
 /// Ethertype of the customer tag (802.1Q).
 pub const ETHERTYPE_C_TAG: u16 = 0x8100;
 
+/// Port of frames that no engine takes: questions whether a length passes, and their answers.
+///
+/// A question has no records and any number of zero units. Its answer has no units, the question's
+/// sequence, the low half of the asker's session as `peer_session`, and in `time_us` the bytes received.
+pub const PORT_PROBE: u8 = 0xff;
+/// Flag of a question.
+pub const FLAG_PROBE: u8 = 1 << 1;
+/// Flag of an answer.
+pub const FLAG_PROBE_ANSWER: u8 = 1 << 2;
+/// Where the header's port lies in a frame.
+const PORT_OFFSET: usize = FRAME_CRC_FROM + 9;
+
+/// Whether a frame of the sync link is a question or an answer; nothing else is checked.
+#[inline]
+pub fn is_probe(frame: &[u8]) -> bool {
+    frame.get(PORT_OFFSET) == Some(&PORT_PROBE)
+}
+
 layout! {
     /// The header's own fields, from byte 22 of a frame.
     FrameHeader [42] {
         /// Protocol version of the records.
         version: u8,
-        /// Bit 0: the last unit is an authentication tag.
+        /// Bit 0: the last unit is an authentication tag. Bits 1 and 2, on port 255 only: a question whether
+        /// frames of this length pass, and its answer.
         flags: u8,
         /// Cluster number.
         cluster: u32,
@@ -138,6 +157,16 @@ mod tests {
         let (envelope, header, units, crc) = split(&bytes).unwrap();
         assert_eq!((envelope.s_tag, envelope.c_tag, header.cluster, header.sequence), (100, 10, 7, 3));
         assert_eq!((units.len(), crc), (16, 0));
+    }
+
+    #[test]
+    fn probes_are_told_by_their_port() {
+        let mut bytes = [0; FRAME_HEADER_SIZE];
+        for (port, probe) in [(0, false), (PORT_PROBE, true)] {
+            encode_header(&Envelope::default(), &FrameHeader { port, ..Default::default() }, &mut bytes);
+            assert_eq!(is_probe(&bytes), probe);
+        }
+        assert!(!is_probe(&[]));
     }
 
     #[test]

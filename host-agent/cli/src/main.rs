@@ -130,7 +130,8 @@ fn table(stat: &Value) -> String {
             .map(|(name, up)| format!("{name} {}", if up == true { "up" } else { "DOWN" }))
             .collect();
         let state = if peer["up"] == true { "up" } else { "DOWN" };
-        out += &format!("peer {}: {state} ({})\n", text(&peer["name"]), paths.join(", "));
+        let mtu = if peer["sync_mtu_ok"] == false { ", sync link LOSES FULL FRAMES" } else { "" };
+        out += &format!("peer {}: {state} ({}{mtu})\n", text(&peer["name"]), paths.join(", "));
     }
     let flows = &stat["flows"];
     out += &format!(

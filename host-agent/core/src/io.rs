@@ -90,6 +90,20 @@ pub enum KernelOp {
     Verify { key: FlowKey, ct_id: u32 },
 }
 
+/// Whether frames of the configured size pass the sync link to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncMtu {
+    /// Not known yet.
+    Unproven,
+    /// They arrive.
+    Ok,
+    /// Small frames arrive, those of the configured size do not.
+    TooSmall {
+        /// The size that does not pass, from the MAC addresses to the checksum.
+        frame_bytes: u32,
+    },
+}
+
 /// What enters the core.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant)]
@@ -113,6 +127,8 @@ pub enum Input {
     Drained,
     /// A probe of this data network was answered.
     Probed { network: u8 },
+    /// What was learned of the sync link to a peer; a shell that never says so has links of any size.
+    SyncMtu { peer: u8, mtu: SyncMtu },
     /// The operator's power hook ended: the member is off, or not.
     Power { member: u8, off: bool },
     /// The member's own addresses, the moving ones left out.
@@ -214,6 +230,8 @@ pub enum Log {
     Path { peer: u8, port: u8, up: bool },
     /// The sync link is silent, other paths are not: roles are frozen.
     SyncLost(bool),
+    /// Frames of the configured size do not pass the sync link to a peer, or pass again.
+    SyncMtu { peer: u8, mtu: SyncMtu },
     /// A planned move ended.
     MoveDone(Result<u8, String>),
     /// Both members served; theirs was the higher term.

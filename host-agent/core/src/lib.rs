@@ -23,7 +23,9 @@ mod source;
 pub mod status;
 
 pub use config::{Config, Takeover};
-pub use io::{Action, Change, Fence, Input, KernelError, KernelFlow, KernelOp, Log, State, Unprotected};
+pub use io::{
+    Action, Change, Fence, Input, KernelError, KernelFlow, KernelOp, Log, State, SyncMtu, Unprotected,
+};
 
 use formats::descriptor::{BucketState, Command, Event, PathState};
 use formats::limits::{BUCKETS_COUNT, MEMBER_NONE};
@@ -57,9 +59,9 @@ pub struct Core {
     pub(crate) role: role::Role,
     pub(crate) source: source::Source,
     pub(crate) sink: sink::Sink,
+    pub(crate) mend: mend::Mend,
     pub(crate) scans: scan::Scans,
     pub(crate) audit: audit::Audit,
-    pub(crate) mend: mend::Mend,
     /// When each bucket of this copy was last proven equal, local µs; 0 for not proven.
     pub(crate) verified_us: Vec<u64>,
     pub(crate) coverage: status::Coverage,
@@ -85,9 +87,9 @@ impl Core {
             role: role::Role::new(&config, now_us),
             source: source::Source::default(),
             sink: sink::Sink::default(),
+            mend: mend::Mend::default(),
             scans: scan::Scans::default(),
             audit: audit::Audit::new(now_us),
-            mend: mend::Mend::default(),
             verified_us: vec![0; BUCKETS_COUNT],
             coverage: status::Coverage::default(),
             config,
@@ -112,6 +114,7 @@ impl Core {
             Input::Probed { network } => {
                 self.role.probed(network, self.now_us, 2 * self.config.probe_us);
             }
+            Input::SyncMtu { peer, mtu } => self.sync_mtu(peer, mtu, out),
             Input::Power { member, off } => self.role.power(member, off),
             Input::LocalAddresses(addresses) => self.source.local = addresses,
             Input::Move { to } => self.start_move(to, out),
@@ -156,17 +159,14 @@ impl Core {
     fn step(&mut self, out: &mut Vec<Action>) {
         self.step_role(out);
         self.step_audit(out);
+        self.step_sink();
         if self.sink.has_room() {
             if let Some(command) = self.next_scan() {
                 out.push(Action::Nic(command));
-        self.step_sink();
             }
         }
     }
 
-    /// When the core next wants an [`Input::Tick`], local µs.
-    pub fn next_deadline_us(&self) -> u64 {
-        self.now_us + self.config.renew_us.min(self.config.probe_suspect_us)
     fn next_scan(&mut self) -> Option<Command> {
         let command = self.scans.next()?;
         if let Command::Scan { token, bucket, .. } = command {
@@ -177,6 +177,9 @@ impl Core {
         Some(command)
     }
 
+    /// When the core next wants an [`Input::Tick`], local µs.
+    pub fn next_deadline_us(&self) -> u64 {
+        self.now_us + self.config.renew_us.min(self.config.probe_suspect_us)
     }
 
     /// Whether this member serves the group.

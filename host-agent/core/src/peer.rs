@@ -1,5 +1,7 @@
 //! What this member knows of another one: session, paths and heartbeat flags.
 
+use crate::io::{Action, Log, SyncMtu};
+use crate::Core;
 use formats::descriptor::PathState;
 use formats::unit::heartbeat;
 
@@ -22,12 +24,13 @@ pub(crate) struct Peer {
     pub(crate) lease_us: u64,
     /// When it was first heard after a silence on all paths.
     pub(crate) up_us: u64,
+    pub(crate) mtu: SyncMtu,
 }
 
 impl Peer {
     pub(crate) fn new(ports: usize) -> Self {
         let path = Path { state: PathState::Silent, heard_us: 0, hears_us: false };
-        Self { session: 0, paths: vec![path; ports], flags: 0, lease_us: 0, up_us: 0 }
+        Self { session: 0, paths: vec![path; ports], flags: 0, lease_us: 0, up_us: 0, mtu: SyncMtu::Ok }
     }
 
     /// Silent on every path.
@@ -54,6 +57,11 @@ impl Peer {
         self.paths[0].state != PathState::Silent && self.session != 0
     }
 
+    /// Frames of the configured size reach it.
+    pub(crate) fn mtu_ok(&self) -> bool {
+        self.mtu == SyncMtu::Ok
+    }
+
     /// Heard on any path, and it says that it serves and holds nothing.
     pub(crate) fn reloading(&self) -> bool {
         self.flags & heartbeat::RELOADING != 0
@@ -61,5 +69,17 @@ impl Peer {
 
     pub(crate) fn heard_us(&self) -> u64 {
         self.paths.iter().map(|path| path.heard_us).max().unwrap_or(0)
+    }
+}
+
+impl Core {
+    /// What was learned of the sync link to a peer.
+    pub(crate) fn sync_mtu(&mut self, peer: u8, mtu: SyncMtu, out: &mut Vec<Action>) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let was = std::mem::replace(&mut known.mtu, mtu);
+        let too_small = |mtu| matches!(mtu, SyncMtu::TooSmall { .. });
+        if was != mtu && (too_small(was) || too_small(mtu)) {
+            out.push(Action::Log(Log::SyncMtu { peer, mtu }));
+        }
     }
 }

@@ -282,7 +282,9 @@ impl Core {
     fn step_reloading(&mut self, out: &mut Vec<Action>) {
         let owner = self.group.owner;
         if owner != MEMBER_NONE && owner != self.config.member {
-            if self.verified(UNVERIFIED_US).0 == ALL && !self.scans.pending(Purpose::Reset) {
+            // A copy over a link that loses full frames looks whole until the load rises.
+            let passes = self.peers.get(&owner).is_some_and(crate::peer::Peer::mtu_ok);
+            if passes && self.verified(UNVERIFIED_US).0 == ALL && !self.scans.pending(Purpose::Reset) {
                 out.push(Action::Log(Log::InSync(owner)));
                 self.set_state(State::Standby, out);
                 self.audit.due_us = self.now_us;

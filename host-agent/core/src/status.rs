@@ -1,6 +1,6 @@
 //! What views show of a member; plain values, no layout.
 
-use crate::io::State;
+use crate::io::{State, SyncMtu};
 use crate::peer::Peer;
 use crate::{up, Core, UNVERIFIED_US};
 use std::collections::BTreeMap;
@@ -27,6 +27,8 @@ pub struct PeerStatus {
     pub up: bool,
     /// Says that it holds nothing yet.
     pub reloading: bool,
+    /// Whether frames of the configured size reach it.
+    pub mtu: SyncMtu,
     /// Per port: heard.
     pub paths: Vec<bool>,
 }
@@ -65,15 +67,18 @@ impl Core {
         let (verified_buckets, oldest_proof_us) = self.verified(UNVERIFIED_US);
         let member = self.config.member;
         let in_sync = if self.serving() {
-            self.peers.values().all(|peer| peer.sync_up() && !peer.reloading())
+            self.peers.values().all(|peer| peer.sync_up() && !peer.reloading() && peer.mtu_ok())
                 && self.coverage.dirty_buckets == 0
         } else {
-            self.state == State::Standby && verified_buckets == crate::ALL
+            self.state == State::Standby
+                && verified_buckets == crate::ALL
+                && self.peers.get(&self.group.owner).is_some_and(Peer::mtu_ok)
         };
         let peer_status = |(number, peer): (&u8, &Peer)| PeerStatus {
             member: *number,
             up: !peer.down(),
             reloading: peer.reloading(),
+            mtu: peer.mtu,
             paths: peer.paths.iter().map(|path| up(path.state)).collect(),
         };
         Status {

@@ -13,6 +13,8 @@ use crate::device::{now, SoftDevice};
 use crate::journal::Journal;
 use crate::linux::address::Prober;
 use crate::linux::lease::{Lease, LeaseConfig, LeaseError};
+use crate::mtu::MtuProbe;
+use crate::rest::Rest;
 use crate::wake::{self, Bell};
 use crate::wire::Wire;
 use crate::workers::{Mailbox, Notice, Steering};
@@ -24,9 +26,9 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::Arc;
+use std::time::Duration;
 use trine_core::{Action, Core, Input, KernelOp, Log};
 
-use std::time::Duration;
 /// Longest wait of a turn in µs, whatever the timers say.
 const WAIT_US_MAX: u64 = 10_000;
 /// Notices taken in a turn, so that a storm of kernel events never holds frames and lease.
@@ -44,6 +46,7 @@ pub struct Pulse {
     pub(crate) lease: Lease,
     pub(crate) lease_config: LeaseConfig,
     pub(crate) probers: Vec<(u8, Prober)>,
+    pub(crate) mtu: MtuProbe,
     pub(crate) bell: Arc<Bell>,
     pub(crate) notices: Receiver<Notice>,
     pub(crate) mailbox: Mailbox,
@@ -67,17 +70,17 @@ impl Pulse {
     /// # Errors
     /// When the kernel refuses to wait or to read; nothing a peer or operator does.
     pub fn run(mut self) -> std::io::Result<()> {
-        while !self.ended {
-            self.wait()?;
-            self.turn()?;
         let mut rest = Rest::new(clock::local_us());
-        }
+        while !self.ended {
             let from_us = clock::local_us();
-        // A member that left serves nothing any more: its gate may go.
+            self.wait()?;
             let pause_us = rest.waited(from_us, clock::local_us());
             if pause_us > 0 {
                 std::thread::sleep(Duration::from_micros(pause_us));
             }
+            self.turn()?;
+        }
+        // A member that left serves nothing any more: its gate may go.
         if let Err(error) = self.lease.remove() {
             self.journal.write("lease_error", json!({ "text": error.to_string() }));
         }
@@ -93,14 +96,20 @@ impl Pulse {
             .collect();
         let now_us = clock::local_us();
         let deadline_us = self.nic.device().next_deadline_us().min(self.core.next_deadline_us());
+        let deadline_us = deadline_us.min(self.mtu.next_us());
         let timeout_us = deadline_us.saturating_sub(now_us).clamp(50, WAIT_US_MAX);
         wake::wait(&fds, if self.commands.is_empty() { timeout_us } else { 0 })
     }
 
     fn turn(&mut self) -> std::io::Result<()> {
         for _ in 0..BATCHES_PER_TURN {
-            let engine = self.nic.device_mut().engine();
-            if self.wire.receive(&mut |port, frame| engine.receive(now(), port, frame))? == 0 {
+            let (engine, mtu) = (self.nic.device_mut().engine(), &mut self.mtu);
+            let mut deliver = |port, frame: &[u8]| {
+                if !mtu.take(clock::local_us(), port, frame) {
+                    engine.receive(now(), port, frame);
+                }
+            };
+            if self.wire.receive(&mut deliver)? == 0 {
                 break;
             }
         }
@@ -112,6 +121,10 @@ impl Pulse {
             if prober.answered().unwrap_or(false) {
                 self.feed(Input::Probed { network });
             }
+        }
+        self.mtu.poll(clock::local_us());
+        while let Some((peer, mtu)) = self.mtu.next_verdict() {
+            self.feed(Input::SyncMtu { peer, mtu });
         }
         self.bell.silence();
         for _ in 0..NOTICES_PER_TURN {
@@ -129,6 +142,9 @@ impl Pulse {
         self.submit_ops();
         let (engine, wire) = (self.nic.device_mut().engine(), &mut self.wire);
         engine.transmit(now(), &mut |port, frame| wire.queue(port, frame));
+        while let Some(frame) = self.mtu.next_frame() {
+            wire.queue(0, &frame);
+        }
         self.wire.flush();
         Ok(())
     }

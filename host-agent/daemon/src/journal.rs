@@ -3,10 +3,11 @@
 //! Lines leave through a thread of their own: a slow terminal never holds a heartbeat.
 
 use crate::clock;
+use crate::linux::link::required_mtu;
 use serde_json::{json, Value};
 use std::io::Write;
 use std::sync::mpsc::{sync_channel, SyncSender};
-use trine_core::Log;
+use trine_core::{Log, SyncMtu};
 
 /// Lines that wait for the writer; beyond that they are dropped and counted.
 const LINES_MAX: usize = 4_096;
@@ -69,6 +70,19 @@ impl Journal {
                 self.write("path", json!({ "peer": name(*peer), "path": port(*p), "up": up }));
             }
             Log::SyncLost(lost) => self.write("sync_lost", json!({ "lost": lost })),
+            Log::SyncMtu { peer, mtu: SyncMtu::TooSmall { frame_bytes } } => {
+                let text = format!(
+                    "the sync link to {} loses frames of {frame_bytes} bytes: a device between has an MTU \
+                     below {}",
+                    name(*peer),
+                    required_mtu(*frame_bytes as usize)
+                );
+                let fields = json!({ "peer": name(*peer), "frame_bytes": frame_bytes, "text": text });
+                self.write("mtu_too_small", fields);
+            }
+            Log::SyncMtu { peer, mtu: SyncMtu::Ok | SyncMtu::Unproven } => {
+                self.write("mtu_ok", json!({ "peer": name(*peer) }));
+            }
             Log::MoveDone(Ok(to)) => self.write("move", json!({ "to": name(*to), "ok": true })),
             Log::MoveDone(Err(why)) => self.write("move", json!({ "ok": false, "why": why })),
             Log::Split(t) => self.write("split", json!({ "term": term(t) })),

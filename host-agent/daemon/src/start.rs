@@ -10,6 +10,7 @@ use crate::linux::conntrack::{EventConfig, EventSource, Reader, Writer};
 use crate::linux::lease::{Lease, LeaseConfig};
 use crate::linux::preflight::{self, Requirements, Severity};
 use crate::linux::sysctl;
+use crate::mtu::MtuProbe;
 use crate::wake::{self, Bell};
 use crate::wire::Wire;
 use crate::workers::{self, Mailbox, Notice, Steerer};
@@ -22,7 +23,7 @@ use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::mpsc::channel;
 use std::sync::Arc;
-use trine_core::{Core, Input};
+use trine_core::{Core, Input, SyncMtu};
 
 /// Overflow of the software engine, as a part of its table.
 const OVERFLOW_PART: usize = 8;
@@ -89,11 +90,12 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
     let to = mailbox.clone();
     control::serve(&config.control, move |query| to.put(Notice::Query(query)))?;
 
-    let nic = Nic::open(
-        InProcess::new(SoftDevice::new(engine_config(&config, &wire))),
-        &settings(&config),
-        RingOptions::default(),
-    )?;
+    let engine = engine_config(&config, &wire);
+    let mtu = MtuProbe::new(&engine);
+    for peer in engine.peers.clone() {
+        mailbox.put(Notice::Input(Input::SyncMtu { peer, mtu: SyncMtu::Unproven }));
+    }
+    let nic = Nic::open(InProcess::new(SoftDevice::new(engine)), &settings(&config), RingOptions::default())?;
     let core = Core::new(config.core(), clock::local_us());
     mailbox.put(Notice::Input(Input::LocalAddresses(local_addresses(&config, &own))));
     if config.realtime {
@@ -117,6 +119,7 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
         lease,
         lease_config,
         probers,
+        mtu,
         bell,
         notices,
         mailbox,

@@ -6,6 +6,7 @@ use formats::FlowRecord;
 use serde_json::{json, Map, Value};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use trine_core::status::Status;
+use trine_core::SyncMtu;
 
 /// Name of a member.
 pub fn member_name(config: &AgentConfig, member: u8) -> String {
@@ -41,7 +42,13 @@ pub fn stat(
                 .enumerate()
                 .map(|(port, up)| (port_name(config, port as u8), json!(up)))
                 .collect();
-            json!({ "name": name(peer.member), "up": peer.up, "reloading": peer.reloading, "paths": paths })
+            json!({
+                "name": name(peer.member),
+                "up": peer.up,
+                "reloading": peer.reloading,
+                "sync_mtu_ok": mtu_ok([peer.mtu].into_iter()),
+                "paths": paths,
+            })
         })
         .collect();
     let mut all: Map<String, Value> = counters.map(|(name, value)| (snake(name), json!(value))).collect();
@@ -51,6 +58,7 @@ pub fn stat(
         "member": name(config.member),
         "state": if status.sync_lost { "sync-lost" } else { status.state.name() },
         "serving": serving,
+        "sync_mtu_ok": mtu_ok(status.peers.iter().map(|peer| peer.mtu)),
         "groups": [{
             "name": config.group,
             "owner": status.owner.map(name),
@@ -70,6 +78,14 @@ pub fn stat(
         },
         "counters": all,
     })
+}
+
+/// Whether full frames pass to all; nothing while that is not known.
+fn mtu_ok(mut peers: impl Iterator<Item = SyncMtu> + Clone) -> Option<bool> {
+    if peers.clone().any(|mtu| matches!(mtu, SyncMtu::TooSmall { .. })) {
+        return Some(false);
+    }
+    peers.all(|mtu| mtu == SyncMtu::Ok).then_some(true)
 }
 
 /// `FramesReceived` -> `frames_received`.
