@@ -3,6 +3,7 @@
 //! A failed step does not hide the next one. The last line counts the steps that passed and
 //! failed; the exit code follows it.
 
+use crate::bench::{fullload, storm};
 use crate::command::{capture, cargo, run as run_command};
 use crate::error::{Error, Result};
 use crate::interrupt::check;
@@ -20,12 +21,13 @@ struct Step {
     run: fn(bool) -> Result<()>,
 }
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     Step { name: "setup", run: |_| setup::run_setup() },
     Step { name: "tidy", run: |_| tidy::run() },
     Step { name: "tests", run: |_| tests() },
     Step { name: "simulation", run: simulation },
     Step { name: "demonstration", run: demonstration },
+    Step { name: "storm", run: storm },
 ];
 
 struct Outcome {
@@ -91,6 +93,15 @@ fn simulation(long: bool) -> Result<()> {
 fn demonstration(long: bool) -> Result<()> {
     // Speed is the benches' matter: a gate must not fail because its machine is busy.
     demo::run(&demo::Options { quick: !long, untimed: true, ..demo::Options::default() })
+}
+
+/// Faults under load; the long form adds a minute with both processors busy.
+fn storm(long: bool) -> Result<()> {
+    storm::run_short()?;
+    if long {
+        fullload::run_minute()?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub(super) fn run(options: &super::Options) -> Result<Vec<Row>> {
             background,
             act: Some(ActName::Kill),
             quick: true,
+            binary: options.binary.clone(),
+            keep_logs: options.keep_logs.clone(),
             ..Options::default()
         };
         let acts: Vec<Act> = play(&demo)?.into_iter().flat_map(|report| report.acts).collect();

@@ -4,13 +4,22 @@
 //! missed. A new bench is one module and one line in [`BENCHES`].
 
 mod demo;
+pub(crate) mod fullload;
+mod mtu;
+pub(crate) mod storm;
 
 use crate::error::{Error, Result};
 use crate::progress::say;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// Every bench by its name.
-const BENCHES: &[Bench] = &[Bench { name: "demo", run: demo::run }];
+const BENCHES: &[Bench] = &[
+    Bench { name: "demo", run: demo::run },
+    Bench { name: "storm", run: storm::run },
+    Bench { name: "mtu", run: mtu::run },
+    Bench { name: "fullload", run: fullload::run },
+];
 
 struct Bench {
     name: &'static str,
@@ -32,6 +41,29 @@ pub(crate) struct Options {
     /// Other flows in the table, for benches with a table; both without and with them if left out.
     #[arg(long, value_name = "FLOWS")]
     pub(crate) background: Option<u32>,
+    /// Length of the full load.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) minutes: f64,
+    /// Measure this binary instead of building one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) binary: Option<PathBuf>,
+    /// Keep the agents' logs there, for benches with agents.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep_logs: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            name: None,
+            json: false,
+            runs: 1,
+            background: None,
+            minutes: 10.0,
+            binary: None,
+            keep_logs: None,
+        }
+    }
 }
 
 /// Which side of the bar is good.
@@ -60,7 +92,8 @@ pub(crate) struct Row {
 impl Row {
     /// Value in units of the bar.
     fn ratio(&self) -> Option<f64> {
-        self.bar.map(|(_, bar)| self.value / bar)
+        // A bar of nothing has no share.
+        self.bar.filter(|(_, bar)| *bar != 0.0).map(|(_, bar)| self.value / bar)
     }
 
     /// Whether the bar is met; a row without one always passes.

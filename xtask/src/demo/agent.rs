@@ -21,6 +21,9 @@ use std::time::Duration;
 /// How long an agent may take to say that it started.
 const START_LIMIT: Duration = Duration::from_secs(5);
 
+/// Unit of `/proc/PID/stat` (USER_HZ, the same on every common architecture).
+const TICKS_PER_SECOND: u64 = 100;
+
 /// A line of the agent's log.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
@@ -57,6 +60,9 @@ impl Event {
 pub(crate) struct Stat {
     /// The member's state in one word.
     pub(crate) state: String,
+    /// Whether full frames pass the sync link; `None` while that is not known.
+    #[serde(default)]
+    pub(crate) sync_mtu_ok: Option<bool>,
     /// Its groups.
     pub(crate) groups: Vec<GroupStat>,
     /// How many flows have their copies.
@@ -78,6 +84,12 @@ pub(crate) struct GroupStat {
     pub(crate) role: String,
     /// Whether both copies were proven equal.
     pub(crate) in_sync: bool,
+    /// Buckets of this copy that were proven equal lately.
+    #[serde(default)]
+    pub(crate) verified_buckets: u64,
+    /// Age of the oldest of these proofs.
+    #[serde(default)]
+    pub(crate) oldest_proof_ms: u64,
 }
 
 /// Coverage in a [`Stat`].
@@ -89,6 +101,12 @@ pub(crate) struct FlowsStat {
     /// Flows every required copy has installed.
     #[serde(default)]
     pub(crate) protected: u64,
+    /// Flows every required copy has installed at their newest version.
+    #[serde(default)]
+    pub(crate) current: u64,
+    /// Buckets that some copy still waits for.
+    #[serde(default)]
+    pub(crate) dirty_buckets: u64,
 }
 
 impl Stat {
@@ -186,6 +204,13 @@ impl Agent {
         self.lock()[from..].to_vec()
     }
 
+    /// CPU time of the process since its start, in microseconds; 0 while it does not run.
+    pub(crate) fn cpu_us(&self) -> u64 {
+        let Some(child) = &self.child else { return 0 };
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
+        cpu_ticks(&text) * (1_000_000 / TICKS_PER_SECOND)
+    }
+
     /// Asks the agent over its control socket.
     pub(crate) fn stat(&self) -> Result<Stat> {
         let text = capture(&mut self.control("stat", &["--json"]))?;
@@ -239,6 +264,12 @@ impl Drop for Agent {
     }
 }
 
+/// Ticks in user and kernel mode in the text of `/proc/PID/stat`; the name before them may hold blanks.
+fn cpu_ticks(text: &str) -> u64 {
+    let rest = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+    rest.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
+}
+
 fn follow(stderr: ChildStderr, mut log: File, events: &Mutex<Vec<Event>>) {
     for text in BufReader::new(stderr).lines().map_while(std::result::Result::ok) {
         // A full disk must not stop the run; the events are kept in memory.
@@ -263,6 +294,12 @@ mod tests {
         assert_eq!(event.number("last_heartbeat_us"), Some(7));
         assert!(Event::parse("thread 'main' panicked").is_none());
         assert!(Event::parse(r#"{"event":"started"}"#).is_none());
+    }
+
+    #[test]
+    fn cpu_time_is_user_and_kernel_mode() {
+        let text = "7 (a b) c) S 1 7 7 0 -1 4194304 1 0 0 0 250 50 0 0 20 0 4 0 1 1 1";
+        assert_eq!((cpu_ticks(text), cpu_ticks("")), (300, 0));
     }
 
     #[test]

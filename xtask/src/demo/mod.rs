@@ -4,16 +4,17 @@
 //! and a machine as it was before, whatever ends the run.
 
 mod acts;
-mod agent;
+pub(crate) mod agent;
 mod background;
 mod config;
-mod dumps;
-mod net;
+pub(crate) mod dumps;
+pub(crate) mod net;
 pub(crate) mod plan;
 mod print;
+pub(crate) mod process;
 pub(crate) mod report;
 mod rules;
-mod stage;
+pub(crate) mod stage;
 mod traffic;
 
 pub(crate) use acts::ActName;
@@ -23,8 +24,8 @@ use crate::interrupt::{check, pause, wait_for};
 use crate::progress::say;
 use crate::setup;
 use acts::Conditions;
-use background::TableLimit;
-use net::Net;
+pub(crate) use background::TableLimit;
+use net::{Net, SyncPath};
 use report::{Act, RunReport};
 use stage::{Stage, SYNC_LIMIT};
 use std::path::{Path, PathBuf};
@@ -98,30 +99,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Plays all runs and returns their reports.
 pub(crate) fn play(options: &Options) -> Result<Vec<RunReport>> {
-    if !setup::is_root() {
-        return Err(Error::Missing(
-            "the demonstration makes network namespaces, firewall rules and addresses: run it as root \
-             (for example `sudo -E env PATH=\"$PATH\" cargo xtask demo`), on a kernel with namespaces, \
-             veth, bridge, nftables and conntrack"
-                .into(),
-        ));
-    }
-    setup::run_setup()?;
     let acts = options.act.map_or(ActName::ALL.to_vec(), ActName::with_needed);
     let needs_agents = acts.iter().any(|act| *act != ActName::Without);
-    let binary = match &options.binary {
-        Some(file) => std::fs::canonicalize(file).map_err(Error::system(file.display().to_string()))?,
-        None if needs_agents => {
-            say("demo: building trine");
-            crate::workspace::build("trine", "trine")?
-        }
-        None => PathBuf::new(),
-    };
-    let removed = net::remove_leftovers()?;
-    if removed > 0 {
-        say(format!("demo: removed {removed} namespaces a crashed run left behind"));
-    }
-    let _limit = TableLimit::raise(options.background)?;
+    let (binary, _limit) = prepare(options.binary.as_deref(), needs_agents, options.background)?;
     let mut reports = Vec::new();
     for run in 1..=options.runs {
         check()?;
@@ -131,12 +111,48 @@ pub(crate) fn play(options: &Options) -> Result<Vec<RunReport>> {
     Ok(reports)
 }
 
-fn play_once(options: &Options, acts: &[ActName], binary: &Path, run: u32) -> Result<RunReport> {
-    let net = Net::build()?;
+/// Checks the rights, finds or builds the binary, clears leftovers and makes room for `flows` in the
+/// kernel's tables, for as long as the returned limit lives.
+pub(crate) fn prepare(
+    binary: Option<&Path>,
+    needs_agents: bool,
+    flows: u32,
+) -> Result<(PathBuf, TableLimit)> {
+    if !setup::is_root() {
+        return Err(Error::Missing(
+            "the demonstration makes network namespaces, firewall rules and addresses: run it as root \
+             (for example `sudo -E env PATH=\"$PATH\" cargo xtask demo`), on a kernel with namespaces, \
+             veth, bridge, nftables and conntrack"
+                .into(),
+        ));
+    }
+    setup::run_setup()?;
+    let binary = match binary {
+        Some(file) => std::fs::canonicalize(file).map_err(Error::system(file.display().to_string()))?,
+        None if needs_agents => {
+            say("building trine");
+            crate::workspace::build("trine", "trine")?
+        }
+        None => PathBuf::new(),
+    };
+    let removed = net::remove_leftovers()?;
+    if removed > 0 {
+        say(format!("removed {removed} namespaces a crashed run left behind"));
+    }
+    Ok((binary, TableLimit::raise(flows)?))
+}
+
+/// The topology with agents that are not started yet, and traffic that is not open yet.
+pub(crate) fn stand(sync: SyncPath, quick: bool) -> Result<Stage> {
+    let net = Net::build(sync)?;
     let traffic = Traffic::start(&net)?;
     // Both processes listen before anything connects.
     pause(Duration::from_millis(300))?;
-    let mut stage = Stage { agents: Vec::new(), traffic, net, quick: options.quick };
+    Ok(Stage { agents: Vec::new(), traffic, net, quick })
+}
+
+fn play_once(options: &Options, acts: &[ActName], binary: &Path, run: u32) -> Result<RunReport> {
+    let mut stage = stand(SyncPath::Direct, options.quick)?;
     let mut played = Vec::new();
     let ended = play_acts(&mut stage, options, acts, binary, &mut played);
     if let Some(folder) = &options.keep_logs {
@@ -206,7 +222,8 @@ fn bring_up(stage: &mut Stage, binary: &Path, background: u32) -> Result<()> {
         .ok_or_else(|| Error::Unexpected("the agents lost their sync under load".into()))
 }
 
-fn keep_logs(stage: &Stage, folder: &Path) -> Result<()> {
+/// Copies the agents' logs and configuration to `folder`.
+pub(crate) fn keep_logs(stage: &Stage, folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(Error::system("making the folder for logs"))?;
     for agent in &stage.agents {
         for file in [agent.log(), agent.log().with_extension("toml")] {

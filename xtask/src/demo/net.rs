@@ -1,4 +1,5 @@
-//! The network of the demonstration: six namespaces, two bridges, one sync link.
+//! The network of the demonstration: six namespaces, two bridges, one sync link, which benches
+//! may lead through a seventh namespace.
 //!
 //! Invariants: every name carries this process' id, so that runs stand side by side; dropping
 //! the value, or starting the next run after a crash, removes processes and namespaces alike.
@@ -18,11 +19,26 @@ use std::process::{Child, Command, Stdio};
 /// Prefix of every namespace and of the folder under `/run`.
 const PREFIX: &str = "trine-demo-";
 /// Largest frame of the sync link: 9,000 bytes inside two tags.
-const SYNC_MTU: u32 = 9008;
+pub(crate) const SYNC_MTU: u32 = 9008;
 /// Group number of a gateway's links, so that one command cuts them all.
 const LINK_GROUP: u32 = 7;
 /// Namespaces, by their role.
-const ROLES: [&str; 6] = ["client", "server", "gw1", "gw2", "lan", "wan"];
+const ROLES: [&str; 7] = ["client", "server", "gw1", "gw2", "lan", "wan", RELAY];
+/// Where the sync link is relayed; stands only if it is.
+pub(crate) const RELAY: &str = "relay";
+
+/// How the gateways' sync ports meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SyncPath {
+    /// One cable.
+    Direct,
+    /// Through a namespace whose interfaces are named like the gateways. Frames above its MTU are
+    /// lost in silence, as in a switch; both gateways' own ports carry full frames.
+    Relayed {
+        /// MTU of both relay interfaces.
+        mtu: u32,
+    },
+}
 
 /// The standing topology.
 pub(crate) struct Net {
@@ -32,14 +48,15 @@ pub(crate) struct Net {
 
 impl Net {
     /// Builds everything: namespaces, links, addresses, rules.
-    pub(crate) fn build() -> Result<Net> {
+    pub(crate) fn build(sync: SyncPath) -> Result<Net> {
         let prefix = format!("{PREFIX}{}-", std::process::id());
         let folder = PathBuf::from(format!("/run/{PREFIX}{}", std::process::id()));
         // From here on a failure drops the value, which removes what was made so far.
         let net = Net { prefix, folder };
         std::fs::create_dir_all(&net.folder)
             .map_err(Error::system("making the folder of sockets and logs"))?;
-        for role in ROLES {
+        let stands = |role: &&str| *role != RELAY || sync != SyncPath::Direct;
+        for role in ROLES.into_iter().filter(stands) {
             capture(&mut command(&["ip", "netns", "add", &net.namespace(role)]))?;
             net.batch(role, "link set lo up\n")?;
             let sysctls = if MEMBERS.contains(&role) { GATEWAY_SYSCTLS } else { HOST_SYSCTLS };
@@ -56,7 +73,7 @@ impl Net {
             net.attach(member, "lan", gateway_mac("lan", index), "lan")?;
             net.attach(member, "wan", gateway_mac("wan", index), "wan")?;
         }
-        net.connect_gateways()?;
+        net.connect_gateways(sync)?;
         net.assign_addresses()?;
         for member in MEMBERS {
             feed(&mut net.inside(member, &["nft", "-f", "-"]), &ruleset())?;
@@ -152,16 +169,25 @@ impl Net {
         self.batch(segment, &format!("link set p-{role} master br0 up\n"))
     }
 
-    fn connect_gateways(&self) -> Result<()> {
-        let other = self.namespace(MEMBERS[1]);
-        self.batch(
-            MEMBERS[0],
-            &format!(
-                "link add sync mtu {SYNC_MTU} type veth peer name sync mtu {SYNC_MTU} netns {other}\n\
-                 link set sync group {LINK_GROUP} up\n"
-            ),
-        )?;
-        self.batch(MEMBERS[1], &format!("link set sync group {LINK_GROUP} up\n"))
+    fn connect_gateways(&self, sync: SyncPath) -> Result<()> {
+        let port = format!("link add sync mtu {SYNC_MTU} type veth peer");
+        match sync {
+            SyncPath::Direct => {
+                let second = self.namespace(MEMBERS[1]);
+                self.batch(MEMBERS[0], &format!("{port} name sync mtu {SYNC_MTU} netns {second}\n"))?;
+            }
+            SyncPath::Relayed { mtu } => {
+                let relay = self.namespace(RELAY);
+                for member in MEMBERS {
+                    self.batch(member, &format!("{port} name {member} mtu {mtu} netns {relay}\n"))?;
+                    self.batch(RELAY, &format!("link set {member} up\n"))?;
+                }
+            }
+        }
+        for member in MEMBERS {
+            self.batch(member, &format!("link set sync group {LINK_GROUP} up\n"))?;
+        }
+        Ok(())
     }
 
     fn assign_addresses(&self) -> Result<()> {

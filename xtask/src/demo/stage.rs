@@ -53,6 +53,14 @@ impl Begin {
 impl Stage {
     /// Prepares and starts both agents and waits until both are in sync.
     pub(crate) fn start_agents(&mut self, binary: &Path) -> Result<()> {
+        self.launch_agents(binary)?;
+        self.wait_in_sync(SYNC_LIMIT)?
+            .map(drop)
+            .ok_or_else(|| Error::Unexpected(format!("the agents are not in sync after {SYNC_LIMIT:?}")))
+    }
+
+    /// Prepares and starts both agents.
+    pub(crate) fn launch_agents(&mut self, binary: &Path) -> Result<()> {
         assert!(self.agents.is_empty(), "agents are started once");
         for index in 0..MEMBERS.len() {
             self.agents.push(Agent::prepare(&self.net, binary, index)?);
@@ -60,9 +68,7 @@ impl Stage {
         for agent in &mut self.agents {
             agent.start(&self.net)?;
         }
-        self.wait_in_sync(SYNC_LIMIT)?
-            .map(drop)
-            .ok_or_else(|| Error::Unexpected(format!("the agents are not in sync after {SYNC_LIMIT:?}")))
+        Ok(())
     }
 
     /// Starts an act: gaps and events count from here.

@@ -1,5 +1,5 @@
-//! The processes inside the namespaces: traffic, address announcements, stray packets and
-//! other flows. They are this same binary, started with a hidden subcommand.
+//! The processes inside the namespaces: traffic, address announcements, stray packets, other
+//! flows, event storms, a wire with faults. They are this same binary, started with a hidden subcommand.
 
 mod announce;
 mod client;
@@ -9,8 +9,11 @@ mod flows;
 mod frame;
 mod raw;
 pub(crate) mod record;
+pub(crate) mod relay;
 mod server;
+pub(crate) mod storm;
 pub(crate) mod strays;
+pub(crate) mod table;
 
 use crate::error::{Error, Result};
 use clap::Subcommand;
@@ -40,6 +43,24 @@ pub(crate) enum Peer {
         /// How many.
         count: u32,
     },
+    /// Carries sync frames between two interfaces, with faults.
+    Relay {
+        /// One interface.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// Makes, changes and ends flows in this namespace's connection table at a pace.
+    Storm {
+        /// Most flows alive at once.
+        slots: u32,
+        /// Where the draws begin.
+        seed: u64,
+    },
+    /// Sums up this namespace's connection table.
+    Table,
+    /// Keeps one processor busy until standard input closes.
+    Spin,
 }
 
 /// Runs one of them to its end.
@@ -50,6 +71,10 @@ pub(crate) fn run(peer: &Peer) -> Result<()> {
         Peer::Announce { interface, addresses } => announce::run(interface, addresses),
         Peer::Strays { interface } => strays::run(interface),
         Peer::Flows { count } => flows::run(*count),
+        Peer::Relay { one, other } => relay::run(&[one.clone(), other.clone()]),
+        Peer::Storm { slots, seed } => storm::run(*slots, *seed),
+        Peer::Table => table::run(),
+        Peer::Spin => spin(),
     }
 }
 
@@ -63,4 +88,15 @@ fn measure_undisturbed() -> Result<()> {
         return Ok(());
     }
     Err(Error::system("real-time priority of an end point")(std::io::Error::last_os_error()))
+}
+
+/// Burns a processor at normal priority, as an overloaded gateway's other work does.
+fn spin() -> Result<()> {
+    let burning = std::thread::spawn(|| loop {
+        std::hint::spin_loop();
+    });
+    // The burning thread ends with the process.
+    let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+    drop(burning);
+    Ok(())
 }
