@@ -102,13 +102,18 @@ impl Wire {
         queue.push(buffer);
     }
 
-    /// Hands queued frames to the kernel. What it refuses (link down, device queue full) is lost like a
-    /// frame on the way, counted by the port, and repaired by the protocol.
+    /// Hands queued frames to the kernel. What it refuses (link down, device queue full, a frame that the
+    /// other end of a virtual link does not take) is lost like a frame on the way, counted by the port, and
+    /// repaired by the protocol; the frames behind it go on.
     pub fn flush(&mut self) {
         for (port, queue) in self.ports.iter_mut().zip(&mut self.outgoing) {
             for batch in queue.chunks(BATCH) {
                 let frames: Vec<&[u8]> = batch.iter().map(Vec::as_slice).collect();
-                let _ = port.send_batch(&frames);
+                let mut rest = frames.as_slice();
+                while !rest.is_empty() {
+                    let Ok(taken) = port.send_batch(rest) else { break };
+                    rest = rest.get(taken + 1..).unwrap_or_default();
+                }
             }
             self.spare.append(queue);
         }
