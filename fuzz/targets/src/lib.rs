@@ -10,6 +10,8 @@ pub mod descriptor;
 pub mod engine;
 pub mod mutator;
 pub mod netlink;
+pub mod packet;
+pub mod pcap;
 pub mod sync_frame;
 
 /// One target.
@@ -29,5 +31,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "descriptor", run: descriptor::run, cost: 1 },
     Target { name: "netlink", run: netlink::run, cost: 1 },
     Target { name: "config", run: config::run, cost: 20 },
+    Target { name: "pcap", run: pcap::run, cost: 2 },
+    Target { name: "packet", run: packet::run, cost: 100 },
     Target { name: "engine", run: engine::run, cost: 100 },
 ];
