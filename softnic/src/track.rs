@@ -15,7 +15,7 @@ pub(crate) use lifetime::{class_of, timeout_s};
 pub(crate) use window::round_edges;
 
 use crate::parse::{Packet, Segment, Transport, Untracked};
-use formats::flow::{protocol, status, tcp_state, Direction, Edges};
+use formats::flow::{lifetime_class, protocol, status, tcp_state, Direction, Edges};
 use formats::{FlowRecord, Groups};
 use table::{Next, SegmentKind};
 
@@ -154,7 +154,7 @@ pub(crate) fn open(packet: &Packet) -> Result<State, Untracked> {
 pub(crate) fn step(state: &State, packet: &Packet, context: Context) -> Result<Outcome, Untracked> {
     let mut next = *state;
     let mut groups = groups_of(packet.key.protocol);
-    let mut loose = false;
+    let (mut loose, mut challenged) = (false, false);
     let answered = state.status & status::SEEN_REPLY != 0;
     if context.direction == Direction::Reply {
         next.status |= status::SEEN_REPLY;
@@ -168,7 +168,8 @@ pub(crate) fn step(state: &State, packet: &Packet, context: Context) -> Result<O
                 Next::To(to) => {
                     let moved = move_window(state, &mut next, &segment, packet.payload_length, context)?;
                     (groups, loose) = (moved.0, moved.1);
-                    next.tcp_state = to;
+                    challenged = is_challenged(state, &segment, context);
+                    next.tcp_state = if challenged { state.tcp_state } else { to };
                 }
             }
             if next.tcp_state != state.tcp_state && next.tcp_state == tcp_state::FIN_WAIT {
@@ -188,8 +189,17 @@ pub(crate) fn step(state: &State, packet: &Packet, context: Context) -> Result<O
     if assured {
         next.status |= status::ASSURED;
     }
-    next.class = class_of(next.status, next.tcp_state);
+    next.class = if challenged { lifetime_class::CLOSING } else { class_of(next.status, next.tcp_state) };
     Ok(Outcome::Tracked { state: next, groups, loose })
+}
+
+/// Whether the receiver of this reset asks back (RFC 5961, 3.2) instead of closing: a stranger may guess
+/// a number inside the window, but hardly the very next one.
+#[inline]
+fn is_challenged(state: &State, segment: &Segment, context: Context) -> bool {
+    let established = state.tcp_state == tcp_state::ESTABLISHED && state.status & status::ASSURED != 0;
+    let next = state.edges[context.direction as usize].end;
+    established && SegmentKind::of(segment) == SegmentKind::Rst && segment.sequence != next
 }
 
 /// Checks a segment that the table lets through and moves the edges; returns the groups that hold a

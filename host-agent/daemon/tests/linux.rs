@@ -15,3 +15,5 @@ mod namespace;
 mod ports;
 #[path = "linux/table.rs"]
 mod table;
+#[path = "linux/tracker.rs"]
+mod tracker;

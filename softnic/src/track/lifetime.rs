@@ -22,6 +22,8 @@ pub(crate) fn timeout_s(number: u8, state: u8, class: u8) -> u32 {
     let assured = class >= lifetime_class::ASSURED;
     match number {
         protocol::TCP => match state {
+            // A reset was seen that may be a stranger's: the next packet says that the connection lives.
+            tcp_state::ESTABLISHED if class == lifetime_class::CLOSING => 10,
             tcp_state::ESTABLISHED => 432_000,
             tcp_state::SYN_RECV | tcp_state::CLOSE_WAIT => 60,
             tcp_state::LAST_ACK => 30,

@@ -104,6 +104,18 @@ fn a_reset_of_the_silent_side_must_answer_the_syn() {
 }
 
 #[test]
+fn a_guessed_reset_does_not_close() {
+    let state = established();
+    assert_eq!(pass(&state, Original, &tcp(RST, 100, 0, 0)).tcp_state, tcp_state::CLOSE);
+    let guessed = pass(&state, Original, &tcp(RST, 101, 0, 0));
+    assert_eq!(guessed, State { class: lifetime_class::CLOSING, ..state });
+    assert_eq!(timeout_s(6, guessed.tcp_state, guessed.class), 10);
+    assert_eq!(pass(&guessed, Reply, &tcp(ACK, 500, 100, 0)), state, "a packet shows that it lives");
+    let closing = pass(&state, Reply, &tcp(FIN | ACK, 500, 100, 0));
+    assert_eq!(pass(&closing, Original, &tcp(RST, 101, 0, 0)).tcp_state, tcp_state::CLOSE);
+}
+
+#[test]
 fn a_challenge_changes_nothing_but_that_an_answer_was_seen() {
     let state = open(&tcp(SYN, 99, 0, 0)).unwrap();
     let after = pass(&state, Reply, &tcp(ACK, 777, 3, 0));
@@ -194,7 +206,9 @@ proptest! {
                 Ok(Outcome::Tracked { state: next, loose, .. }) => {
                     prop_assert!(!loose && next.tcp_state <= tcp_state::SYN_SENT2);
                     prop_assert_eq!(next.status & state.status, state.status, "status never falls");
-                    prop_assert_eq!(next.class, class_of(next.status, next.tcp_state));
+                    let challenged = kind >= 4 && next.tcp_state == tcp_state::ESTABLISHED;
+                    let class = class_of(next.status, next.tcp_state);
+                    prop_assert_eq!(next.class, if challenged { lifetime_class::CLOSING } else { class });
                     state = next;
                 }
                 Ok(Outcome::Reopen) => state = established(),
