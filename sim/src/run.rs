@@ -136,6 +136,19 @@ fn story(cluster: &Cluster) -> String {
     for (at, line) in &cluster.check.journal {
         let _ = writeln!(text, "  {:>10.3} ms  {line}", ms(*at));
     }
+    for (index, member) in cluster.members.iter().enumerate() {
+        let Some(agent) = &member.agent else { continue };
+        let _ = write!(text, "counters of {index}:");
+        for (counter, name, _) in formats::register::Counter::ALL {
+            match agent.nic.counter(*counter) {
+                0 => {}
+                value => {
+                    let _ = write!(text, " {name} {value}");
+                }
+            }
+        }
+        let _ = writeln!(text);
+    }
     if let Some(key) = cluster.check.violation.as_ref().and_then(|violation| violation.key) {
         let _ = writeln!(text, "history of {key:?}:");
         for (at, member, note) in cluster.check.history(&key) {

@@ -83,10 +83,9 @@ impl Softnic {
                 if !owned || members[copy] != old_members[copy] {
                     self.buckets[bucket as usize].copies[copy].renewed = true;
                     self.mark_dirty(bucket, copy);
-                } else if self.buckets[bucket as usize].copies[copy].state
-                    == crate::bucket::CopyState::Sweeping
+                } else if self.buckets[bucket as usize].copies[copy].state != crate::bucket::CopyState::Clean
                 {
-                    // The sweep's records carry the old term.
+                    // What was under way was dropped above, or carries the old term.
                     self.mark_dirty(bucket, copy);
                 }
             }
