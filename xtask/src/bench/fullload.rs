@@ -2,7 +2,8 @@
 //! take that for a death.
 //!
 //! Every path, takeover, lapse and loss of the sync link that either agent logs counts as a failure, and
-//! so does every connection that breaks. The run of the bar takes ten minutes.
+//! so does every connection that breaks. The run of the bar takes ten minutes. Beside it stands how long
+//! the machine itself paused: a virtual machine may lose its processors for longer than a heartbeat.
 
 use super::{Good, Row};
 use crate::demo::net::SyncPath;
@@ -13,6 +14,7 @@ use crate::demo::stage::SYNC_LIMIT;
 use crate::demo::{prepare, stand};
 use crate::error::{Error, Result};
 use crate::interrupt::{pause, wait_for};
+use crate::peer::pauses::Paused;
 use crate::peer::storm::Stormed;
 use crate::progress::say;
 use std::time::{Duration, Instant};
@@ -54,6 +56,10 @@ fn watch(options: &super::Options, time: Duration) -> Result<Vec<Row>> {
         .map(|_| Process::start(&stage.net, "client", &["spin"]))
         .collect();
     let spinners = spinners?;
+    let watchers: Result<Vec<Process>> = (0..processors)
+        .map(|number| Process::start(&stage.net, "client", &["pauses", &number.to_string()]))
+        .collect();
+    let mut watchers = watchers?;
     let cpu_before = [stage.agents[0].cpu_us(), stage.agents[1].cpu_us()];
     storm.send(&format!("run {} {EVENTS_PER_SECOND}", time.as_secs_f64()))?;
     let started = Instant::now();
@@ -63,7 +69,11 @@ fn watch(options: &super::Options, time: Duration) -> Result<Vec<Row>> {
         say(format!("fullload: {:.0} s, {events} events logged", started.elapsed().as_secs_f64()));
     }
     let stormed: Stormed = storm.answer(GRACE)?;
-    drop(spinners);
+    let mut paused_us = 0;
+    for watcher in &mut watchers {
+        paused_us = watcher.ask::<Paused>("longest")?.longest_us.max(paused_us);
+    }
+    drop((spinners, watchers));
     let in_sync = wait_for(SYNC_LIMIT, || stage.wait_in_sync(Duration::ZERO))?;
     let cpu = [0, 1].map(|member: usize| stage.agents[member].cpu_us() - cpu_before[member]);
     let events: Vec<_> = (0..2).flat_map(|member| stage.events(&begin, member)).collect();
@@ -97,6 +107,7 @@ fn watch(options: &super::Options, time: Duration) -> Result<Vec<Row>> {
         plain("minutes", "min", time.as_secs_f64() / 60.0),
         plain("events reached", "ev/s", stormed.events as f64 / stormed.seconds),
         plain("largest gap of a connection", "ms", act.gap.map_or(0.0, |gap| gap.max_ms)),
+        plain("longest pause of the machine itself", "ms", paused_us as f64 / 1e3),
         plain("CPU of the owner", "%", share(cpu[0])),
         plain("CPU of the standby", "%", share(cpu[1])),
     ])

@@ -7,6 +7,7 @@ mod connection;
 mod control;
 mod flows;
 mod frame;
+pub(crate) mod pauses;
 mod raw;
 pub(crate) mod record;
 pub(crate) mod relay;
@@ -59,6 +60,11 @@ pub(crate) enum Peer {
     },
     /// Sums up this namespace's connection table.
     Table,
+    /// Measures how long a processor pauses by itself.
+    Pauses {
+        /// Its number.
+        processor: usize,
+    },
     /// Keeps one processor busy until standard input closes.
     Spin,
 }
@@ -74,6 +80,7 @@ pub(crate) fn run(peer: &Peer) -> Result<()> {
         Peer::Relay { one, other } => relay::run(&[one.clone(), other.clone()]),
         Peer::Storm { slots, seed } => storm::run(*slots, *seed),
         Peer::Table => table::run(),
+        Peer::Pauses { processor } => pauses::run(*processor),
         Peer::Spin => spin(),
     }
 }

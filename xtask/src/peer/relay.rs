@@ -87,11 +87,11 @@ pub(crate) fn run(interfaces: &[String; 2]) -> Result<()> {
             port.recv_batch(&mut |frame| wire.take(now_us, 1 - from, frame))
                 .map_err(Error::system("reading frames"))?;
         }
-        for to in 0..ports.len() {
+        for (to, port) in ports.iter_mut().enumerate() {
             let due = wire.due(mono_us(), to);
             let frames: Vec<&[u8]> = due.iter().map(Vec::as_slice).collect();
             // What the device does not take is lost, as on a wire.
-            let sent = ports[to].send_batch(&frames).unwrap_or(0);
+            let sent = port.send_batch(&frames).unwrap_or(0);
             wire.relayed.dropped += (frames.len() - sent) as u64;
         }
     }
