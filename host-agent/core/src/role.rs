@@ -3,9 +3,13 @@
 //! Budget: a takeover is decided in the tick in which the silence limit passes; its actions cost one map
 //! command, one TERM record and the addresses.
 
+mod copies;
+mod planned;
+mod takeover;
+
 use crate::io::{Action, Fence, Log, State};
 use crate::scan::Purpose;
-use crate::{up, Config, Core, Group, Takeover, ALL, UNVERIFIED_US};
+use crate::{up, Config, Core, Takeover, ALL, UNVERIFIED_US};
 use formats::descriptor::{Command, PathState, Roles};
 use formats::limits::MEMBER_NONE;
 use formats::unit::heartbeat;
@@ -328,206 +332,6 @@ impl Core {
         }
     }
 
-    /// Whether this member is the first in line behind the owner that is there.
-    fn next_in_line(&self, owner: u8) -> bool {
-        let able = |member: u8| {
-            member == self.config.member
-                || self.peers.get(&member).is_some_and(|peer| !peer.down() && !peer.reloading())
-        };
-        let named = [self.group.backup, self.group.remote].into_iter().filter(|m| *m != MEMBER_NONE);
-        let line = named.chain(self.config.order.iter().copied()).filter(|member| *member != owner);
-        let mut line = line.filter(|member| able(*member));
-        line.next() == Some(self.config.member)
-    }
-
-    fn consider_takeover(&mut self, out: &mut Vec<Action>) {
-        let owner = self.group.owner;
-        if self.role.released_by == Some(owner) {
-            // Everything sent before the release is in the table; wait until it is in the kernel.
-            if self.sink.is_idle() && self.mend.refused_count() == 0 {
-                let heard_us = self.peers.get(&owner).map_or(0, crate::peer::Peer::heard_us);
-                self.take_over(Fence::Released, heard_us, out);
-            }
-            return;
-        }
-        let Some(peer) = self.peers.get(&owner) else { return };
-        let heard_us = peer.heard_us();
-        if !peer.down() && peer.reloading() {
-            // It started anew, or gave up, and serves nothing. A heartbeat from before its term says less.
-            if self.now_us >= self.role.term_us + self.config.silent_us && self.next_in_line(owner) {
-                self.take_over(Fence::Released, heard_us, out);
-            }
-            return;
-        }
-        if !peer.down() {
-            self.role.held = "";
-            self.role.power = None;
-            return;
-        }
-        if self.listening() || !self.next_in_line(owner) {
-            return;
-        }
-        // The owner renews while a peer said that it was heard, which holds until we find it overdue.
-        let lease_us = peer.lease_us.max(self.config.lease_us) + self.config.silent_us + LEASE_MARGIN_US;
-        let lease_over = self.now_us >= heard_us.max(self.role.boot_us) + lease_us && self.has_company(owner);
-        if self.config.power_hook {
-            match self.role.power {
-                Some((member, Some(true))) if member == owner => {
-                    return self.take_over(Fence::Power, heard_us, out);
-                }
-                Some((member, None)) if member == owner => return self.hold("power hook runs", out),
-                Some((member, Some(false))) if member == owner => {}
-                Some(_) | None => {
-                    self.role.power = Some((owner, None));
-                    return out.push(Action::PowerOff { member: owner });
-                }
-            }
-        }
-        let recent_us = self.now_us.saturating_sub(2 * self.config.probe_us);
-        match self.config.takeover {
-            Takeover::Safe if lease_over => self.take_over(Fence::Lease, heard_us, out),
-            Takeover::Safe => self.hold("lease of the owner", out),
-            Takeover::Available if self.probes_answered(heard_us.max(recent_us)) => {
-                self.take_over(Fence::Assumed, heard_us, out);
-            }
-            Takeover::Available => self.hold("probes unanswered", out),
-        }
-    }
-
-    /// Silence counts only for one who listened for as long: not just after a start, nor after a term that
-    /// its owner announced while its heartbeats are still on the way, nor when the networks are just back.
-    fn listening(&self) -> bool {
-        let since_us = |at: u64| self.now_us < at + self.config.silent_us;
-        self.now_us < self.role.boot_us + self.config.boot_us
-            || since_us(self.role.term_us)
-            || self.config.probed_networks.iter().any(|n| since_us(self.role.answered_us[*n as usize]))
-    }
-
-    /// Of more than two members, one that hears nobody is the one that is cut off.
-    fn has_company(&self, owner: u8) -> bool {
-        let mut others = self.peers.iter().filter(|(member, _)| **member != owner).peekable();
-        let stays =
-            |peer: &crate::peer::Peer| !peer.down() && self.now_us >= peer.up_us + self.config.silent_us;
-        others.peek().is_none() || others.any(|(_, peer)| stays(peer))
-    }
-
-    fn take_over(&mut self, fence: Fence, last_heartbeat_us: u64, out: &mut Vec<Action>) {
-        let Some(term) = self.group.term.raised_by(self.config.member) else {
-            return self.hold("terms used up", out);
-        };
-        let (verified_buckets, oldest_proof_us) = self.verified(UNVERIFIED_US);
-        out.push(Action::Log(Log::Takeover {
-            term,
-            fence,
-            last_heartbeat_us,
-            verified_buckets,
-            oldest_proof_us,
-        }));
-        // Survivors may hold newer records: ask before the map makes them copies to be overwritten.
-        let survivors: Vec<u8> = self.peers.iter().filter(|(_, p)| p.sync_up()).map(|(m, _)| *m).collect();
-        for peer in &survivors {
-            if fence != Fence::Released && !self.peers[peer].reloading() {
-                out.push(Action::Nic(Command::AskRepair { peer: *peer, bucket: 0, count: ALL, pull: true }));
-            }
-        }
-        let never_in_sync = self.state == State::Reloading;
-        self.group = crate::Group {
-            term,
-            owner: self.config.member,
-            backup: MEMBER_NONE,
-            remote: MEMBER_NONE,
-            successor: MEMBER_NONE,
-        };
-        self.role.released_by = None;
-        self.role.power = None;
-        self.role.held = "";
-        self.choose_copies();
-        self.send_map(out);
-        self.announce(out);
-        self.coverage.dirty_buckets = ALL;
-        self.role.renewed_us = self.now_us;
-        out.push(Action::RenewLease);
-        out.push(Action::TakeAddresses);
-        out.push(Action::Log(Log::Serving(term)));
-        self.set_state(State::Serving, out);
-        self.scans.stop(Purpose::Reset);
-        self.scans.stop(Purpose::Refresh);
-        self.scans.start(Purpose::Lifetime, 0, ALL);
-        if never_in_sync {
-            // The kernel's own table is what there is to serve from.
-            self.audit.due_us = self.now_us;
-        }
-    }
-
-    /// Backup: the next member of this site that is there; remote: the next of another site, else of ours.
-    /// A copy is kept while any path to it is alive. A silent one keeps its place for a while if nobody
-    /// else can take it: the NIC remembers what it acknowledged, so that after a split only the rest is
-    /// proposed to it, and no flow that ended there comes back from here.
-    fn choose_copies(&mut self) {
-        let held = [self.group.backup, self.group.remote];
-        if self.copies_rest(held) {
-            return;
-        }
-        let usable = |member: &u8| {
-            self.peers
-                .get(member)
-                .is_some_and(|peer| peer.sync_up() || (held.contains(member) && !peer.down()))
-        };
-        let at = self.config.order.iter().position(|m| *m == self.config.member).unwrap_or(0);
-        let line =
-            self.config.order.iter().cycle().skip(at + 1).take(self.config.order.len().saturating_sub(1));
-        let line: Vec<u8> = line.copied().filter(usable).collect();
-        let is_remote = |member: &u8| self.config.remote.contains(member);
-        let backup = line.iter().copied().find(|m| !is_remote(m)).or(line.first().copied());
-        let remote = line
-            .iter()
-            .copied()
-            .find(|m| is_remote(m) && Some(*m) != backup)
-            .or(line.iter().copied().find(|m| Some(*m) != backup));
-        self.group.backup = backup.unwrap_or(MEMBER_NONE);
-        self.group.remote = remote.unwrap_or(MEMBER_NONE);
-        self.group.successor = self.group.backup;
-    }
-
-    /// Whether some copy is silent, but not for long, and no member waits for its place.
-    fn copies_rest(&self, held: [u8; 2]) -> bool {
-        let silent = |member: &u8| self.peers.get(member).is_some_and(crate::peer::Peer::down);
-        let lately = |member: &u8| self.peers[member].heard_us() + COPY_KEPT_US > self.now_us;
-        let mut gone = held.iter().filter(|member| silent(member)).peekable();
-        let waits = |(member, peer): (&u8, &crate::peer::Peer)| peer.sync_up() && !held.contains(member);
-        gone.peek().is_some() && gone.all(lately) && !self.peers.iter().any(waits)
-    }
-
-    fn update_copies(&mut self, out: &mut Vec<Action>) {
-        let before = self.group;
-        self.choose_copies();
-        if self.group != before {
-            self.coverage.dirty_buckets = ALL;
-            self.send_map(out);
-            self.announce(out);
-        }
-    }
-
-    fn send_map(&self, out: &mut Vec<Action>) {
-        let Group { term, owner, backup, remote, successor } = self.group;
-        let roles = Roles { bucket: 0, count: ALL, term, owner, backup, remote, successor };
-        out.push(Action::Nic(Command::Map(roles)));
-    }
-
-    fn announce(&self, out: &mut Vec<Action>) {
-        for (peer, known) in &self.peers {
-            if known.session != 0 {
-                out.push(Action::Nic(Command::Announce {
-                    peer: *peer,
-                    bucket: 0,
-                    count: ALL,
-                    released: false,
-                }));
-                out.push(Action::Nic(Command::Digest { peer: *peer, bucket: 0, count: ALL }));
-            }
-        }
-    }
-
     fn step_serving(&mut self, out: &mut Vec<Action>) {
         if self.now_us > self.role.renewed_us + self.config.lease_us && self.may_renew() {
             // We were stopped for longer than the lease: somebody else may serve by now.
@@ -557,21 +361,6 @@ impl Core {
         }
     }
 
-    /// A member that lost a data network hands over to one whose networks all work.
-    fn step_aside(&mut self, out: &mut Vec<Action>) {
-        let window = self.now_us.saturating_sub(3 * self.config.probe_us);
-        if self.probes_answered(window) || self.now_us < self.role.boot_us + 3 * self.config.probe_us {
-            return;
-        }
-        let forwards = |peer: &crate::peer::Peer| {
-            peer.sync_up() && !peer.reloading() && peer.flags & heartbeat::FORWARDING != 0
-        };
-        let better = self.config.peers().find(|member| self.peers.get(member).is_some_and(forwards));
-        if let Some(to) = better {
-            self.start_move(to, out);
-        }
-    }
-
     fn step_lapsed(&mut self, out: &mut Vec<Action>) {
         // A higher term would have arrived by now from a peer that is heard.
         if self.now_us >= self.role.lapsed_us + self.config.silent_us {
@@ -591,78 +380,5 @@ impl Core {
         out.push(Action::TakeAddresses);
         out.push(Action::Log(Log::Serving(self.group.term)));
         self.set_state(State::Serving, out);
-    }
-
-    pub(crate) fn start_move(&mut self, to: u8, out: &mut Vec<Action>) {
-        let refuse =
-            |reason: String, out: &mut Vec<Action>| out.push(Action::Log(Log::MoveDone(Err(reason))));
-        if to == self.config.member && self.serving() {
-            return out.push(Action::Log(Log::MoveDone(Ok(to))));
-        }
-        if !self.serving() {
-            return refuse("this member does not serve the group; ask the one that does".into(), out);
-        }
-        match self.peers.get(&to) {
-            None => refuse(format!("member {to} is not in the cluster"), out),
-            Some(peer) if !peer.sync_up() => {
-                refuse(format!("member {to} is not heard on the sync link"), out)
-            }
-            Some(_) => {
-                let deadline_us = self.now_us + MOVE_WAIT_US;
-                self.role.moving = Some(Move { to, deadline_us, released: false });
-            }
-        }
-    }
-
-    /// Stops serving as soon as the copy over there is whole.
-    fn try_release(&mut self, planned: Move, out: &mut Vec<Action>) {
-        let whole = self.peers.get(&planned.to).is_some_and(|p| p.sync_up() && !p.reloading())
-            && self.coverage.dirty_buckets == 0;
-        if whole {
-            self.role.moving = Some(Move { deadline_us: self.now_us + RELEASE_LIMIT_US, ..planned });
-            out.push(Action::ReleaseLease);
-            out.push(Action::Drain);
-            self.set_state(State::Releasing, out);
-        } else if self.now_us >= planned.deadline_us {
-            self.role.moving = None;
-            let reason = format!("member {} has no whole copy", planned.to);
-            out.push(Action::Log(Log::MoveDone(Err(reason))));
-        }
-    }
-
-    /// Every event from before the fence is in the NIC: the release may follow it.
-    pub(crate) fn drained(&mut self, out: &mut Vec<Action>) {
-        let (State::Releasing, Some(planned)) = (self.state, self.role.moving.as_mut()) else { return };
-        planned.released = true;
-        let peer = planned.to;
-        out.push(Action::Nic(Command::Announce { peer, bucket: 0, count: ALL, released: true }));
-        out.push(Action::Log(Log::Released(self.group.term)));
-    }
-
-    fn step_releasing(&mut self, out: &mut Vec<Action>) {
-        let Some(planned) = self.role.moving else { return };
-        if self.now_us < planned.deadline_us {
-            return;
-        }
-        // Nobody took it. The release may still be under way: a higher term settles who serves.
-        self.role.moving = None;
-        let reason = format!("member {} did not take over in time", planned.to);
-        out.push(Action::Log(Log::MoveDone(Err(reason))));
-        self.take_over(Fence::Released, self.now_us, out);
-    }
-
-    pub(crate) fn leave(&mut self, out: &mut Vec<Action>) {
-        self.role.leaving = true;
-        let copy = [self.group.backup, self.group.remote]
-            .into_iter()
-            .find(|member| self.peers.get(member).is_some_and(|peer| peer.sync_up() && !peer.reloading()));
-        match copy {
-            Some(to) if self.serving() => self.start_move(to, out),
-            Some(_) | None => {
-                out.push(Action::ReleaseLease);
-                out.push(Action::DropAddresses);
-                out.push(Action::Exit);
-            }
-        }
     }
 }
