@@ -103,6 +103,16 @@ impl Entry {
     pub(crate) fn set_installed(&mut self, copy: usize, on: bool) {
         self.set(INSTALLED[copy], on);
     }
+    /// Reads one word of each part that a packet needs.
+    #[inline]
+    pub(crate) fn touch(&self) -> u64 {
+        let record = &self.record;
+        record.key.src as u64
+            ^ u64::from(record.edges[0].end)
+            ^ record.labels as u64
+            ^ self.stamp.version
+            ^ self.id.0
+    }
     pub(crate) fn is_waiting(&self) -> bool {
         self.flags & WAITING != 0
     }

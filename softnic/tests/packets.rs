@@ -373,6 +373,37 @@ fn a_full_table_refuses_and_never_evicts() {
 }
 
 #[test]
+fn a_batch_does_what_its_packets_do_one_by_one() {
+    let run = |batch: usize| {
+        let mut net = start(tracking());
+        let mut connections: Vec<_> = (0..40).map(Connection::new).collect();
+        let mut frames = Vec::new();
+        for n in 0..2_000 {
+            let connection = &mut connections[net.chance.below(40) as usize];
+            let flags = [SYN, SYN | ACK, ACK, ACK, FIN | ACK, RST][net.chance.below(6) as usize];
+            let mut frame = connection.segment(n % 2, flags, 700);
+            frame.truncate(if n % 50 == 0 { 20 } else { frame.len() });
+            frames.push(frame);
+        }
+        let now = net.now();
+        for frames in frames.chunks(batch) {
+            let frames: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+            match frames[..] {
+                [frame] => drop(net.members[0].engine.packet(now, 0, frame).ok()),
+                _ => net.members[0].engine.packets(now, 0, &frames),
+            }
+        }
+        net.run(20_000, 1_000);
+        assert_same(&net);
+        let digests: Vec<_> = (0..BUCKETS_COUNT as u16).map(|b| net.engine(0).bucket_digest(b)).collect();
+        (digests, *net.engine(0).counters())
+    };
+    let one_by_one = run(1);
+    assert_eq!(run(7), one_by_one);
+    assert_eq!(run(100), one_by_one);
+}
+
+#[test]
 fn a_trusted_flow_ages_where_no_host_would_end_it() {
     let mut net = start(tracking());
     udp_packet(&mut net, CLIENT, SERVER, (5000, 53)).unwrap();
