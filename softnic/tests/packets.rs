@@ -3,114 +3,19 @@
 #[path = "packets/mod.rs"]
 mod frames;
 mod net;
+#[path = "packet_pair/mod.rs"]
+mod pair;
 
 use formats::descriptor::Command;
 use formats::flow::{status, tcp_state, Nat};
 use formats::limits::*;
 use formats::register::Counter;
 use formats::{FlowKey, FlowRecord, Groups};
-use frames::*;
 use net::*;
+use pair::*;
 use proptest::prelude::*;
 use softnic::parse::tcp_flag::*;
 use softnic::{Tracking, Untracked};
-
-const CLIENT: u32 = 0x0a00_0001;
-const SERVER: u32 = 0xc000_0201;
-const EDGE_BITS: u32 = 10;
-
-fn tracking() -> Tracking {
-    Tracking { ports: 1, trust: true, edge_bits: EDGE_BITS, ..Tracking::default() }
-}
-
-/// Two members; both track packets, the first owns every bucket.
-fn start(tracking: Tracking) -> Net {
-    let mut net = Net::new(2, 1, |_| {});
-    net.members.iter_mut().for_each(|member| member.engine.track(tracking.clone()));
-    net.start();
-    // Until every bucket was swept.
-    net.run(200_000, 1_000);
-    net
-}
-
-/// One connection between client and server, with the numbers of both sides.
-struct Connection {
-    port: u16,
-    next: [u32; 2],
-}
-
-impl Connection {
-    fn new(port: u16) -> Self {
-        Self { port, next: [1_000_000, 5_000_000] }
-    }
-
-    fn key(&self) -> FlowKey {
-        FlowKey {
-            src: CLIENT.into(),
-            dst: SERVER.into(),
-            src_port: self.port,
-            dst_port: 443,
-            protocol: 6,
-            ..FlowKey::default()
-        }
-    }
-
-    /// The next segment of a side (0 client, 1 server).
-    fn segment(&mut self, side: usize, flags: u8, length: usize) -> Vec<u8> {
-        let options: &[u8] = if flags & SYN != 0 { &[1, 3, 3, 7] } else { &[] };
-        let (sequence, number) = (self.next[side], if flags & ACK != 0 { self.next[1 - side] } else { 0 });
-        self.next[side] += length as u32 + u32::from(flags & (SYN | FIN) != 0);
-        let (ports, addresses) = match side {
-            0 => ((self.port, 443), (CLIENT, SERVER)),
-            _ => ((443, self.port), (SERVER, CLIENT)),
-        };
-        let tcp = tcp_with(ports.0, ports.1, flags, sequence, number, 500, options, &vec![0; length]);
-        ethernet(&[], 0x0800, &ip_v4(addresses.0, addresses.1, 6, &tcp))
-    }
-
-    fn open(&mut self, net: &mut Net, member: u8) {
-        for (side, flags) in [(0, SYN), (1, SYN | ACK), (0, ACK)] {
-            let frame = self.segment(side, flags, 0);
-            assert_eq!(packet(net, member, &frame), Ok(()));
-        }
-    }
-
-    fn send(&mut self, net: &mut Net, member: u8, side: usize, length: usize) -> Result<(), Untracked> {
-        let frame = self.segment(side, ACK, length);
-        packet(net, member, &frame)
-    }
-}
-
-fn packet(net: &mut Net, member: u8, frame: &[u8]) -> Result<(), Untracked> {
-    let now = net.now();
-    net.members[member as usize].engine.packet(now, 0, frame)
-}
-
-fn udp_packet(net: &mut Net, src: u32, dst: u32, ports: (u16, u16)) -> Result<(), Untracked> {
-    packet(net, 0, &ethernet(&[], 0x0800, &ip_v4(src, dst, 17, &udp(ports.0, ports.1, &[]))))
-}
-
-fn flow(net: &Net, member: u8, key: &FlowKey) -> Option<FlowRecord> {
-    net.engine(member).flow(key).map(|(record, ..)| record)
-}
-
-/// Same flows, same digests, closed books; the owner's edges are exact, the copy's are rounded up.
-fn assert_same(net: &Net) {
-    for bucket in 0..BUCKETS_COUNT as u16 {
-        assert_eq!(net.engine(0).bucket_digest(bucket), net.engine(1).bucket_digest(bucket));
-    }
-    for (record, ..) in net.engine(0).flows() {
-        let copy = flow(net, 1, &record.key).expect("equal digests, equal flows");
-        for (exact, rounded) in record.edges.iter().zip(copy.edges) {
-            let ahead = [rounded.end.wrapping_sub(exact.end), rounded.max_end.wrapping_sub(exact.max_end)];
-            assert!(ahead.iter().all(|ahead| *ahead < 1 << EDGE_BITS), "{exact:?} {rounded:?}");
-        }
-        let alike = |record: &FlowRecord| FlowRecord { lifetime_s: 0, edges: Default::default(), ..*record };
-        assert_eq!(alike(record), alike(&copy));
-    }
-    net.engine(0).balance().unwrap();
-    net.engine(1).balance().unwrap();
-}
 
 #[test]
 fn a_copy_follows_a_connection_from_packets_alone() {
@@ -156,132 +61,6 @@ fn a_takeover_goes_on_where_the_packets_are() {
     assert_eq!(connection.send(&mut net, 1, 0, 100), Ok(()));
     connection.next[0] += 1 << 30;
     assert_eq!(connection.send(&mut net, 1, 0, 100), Err(Untracked::Window));
-}
-
-#[test]
-fn a_flow_waits_for_the_host_unless_packets_are_trusted() {
-    let mut net = start(Tracking { trust: false, ..tracking() });
-    let (mut asked, mut stated, mut refused) = (Connection::new(1), Connection::new(2), Connection::new(3));
-    for connection in [&mut asked, &mut stated, &mut refused] {
-        connection.open(&mut net, 0);
-    }
-    net.run(1_100_000, 10_000);
-    assert_eq!(net.counter(0, Counter::FlowsWaiting), 3);
-    assert_eq!((net.engine(0).flows().count(), net.engine(1).flows().count()), (0, 0));
-    net.command(0, Command::Confirm { cookie: 7, key: asked.key() });
-    let record = FlowRecord {
-        key: stated.key(),
-        groups: Groups::STATUS.with(Groups::MARK),
-        tcp_state: tcp_state::SYN_SENT,
-        mark: 5,
-        ..FlowRecord::default()
-    };
-    net.command(0, upsert_new(record));
-    net.command(0, Command::Delete { cookie: 0, key: refused.key() });
-    net.command(0, Command::Confirm { cookie: 7, key: refused.key() });
-    net.turn();
-    for connection in [&asked, &stated] {
-        assert_eq!(flow(&net, 1, &connection.key()).unwrap().tcp_state, tcp_state::ESTABLISHED);
-    }
-    assert_eq!(flow(&net, 1, &stated.key()).unwrap().mark, 5);
-    let counts = [
-        Counter::FlowsWaiting,
-        Counter::FlowsDropped,
-        Counter::FlowsReplicated,
-        Counter::FlowsConfirmed,
-        Counter::ConfirmsRefused,
-    ];
-    assert_eq!(counts.map(|counter| net.counter(0, counter)), [0, 1, 2, 1, 1]);
-    // Packets own the state from now on, the host the mark.
-    net.command(0, upsert(FlowRecord { mark: 6, ..record }));
-    net.turn();
-    let copy = flow(&net, 1, &stated.key()).unwrap();
-    assert_eq!((copy.mark, copy.tcp_state), (6, tcp_state::ESTABLISHED));
-    assert_same(&net);
-}
-
-#[test]
-fn a_scan_is_no_storm_and_leaves_nothing() {
-    let mut net = start(Tracking { trust: false, waiting_max: 500, ..tracking() });
-    let emitted = net.counter(0, Counter::RecordsEmitted);
-    for port in 1..=600 {
-        let frame = Connection::new(port).segment(0, SYN, 0);
-        let expected = if port <= 500 { Ok(()) } else { Err(Untracked::WaitingFull) };
-        assert_eq!(packet(&mut net, 0, &frame), expected);
-    }
-    net.run(119_000_000, 1_000_000);
-    assert_eq!(net.counter(0, Counter::FlowsWaiting), 500);
-    net.run(3_000_000, 100_000);
-    assert_eq!((net.counter(0, Counter::FlowsWaiting), net.counter(0, Counter::FlowsDropped)), (0, 500));
-    assert_eq!(net.counter(0, Counter::RecordsEmitted), emitted);
-    assert_same(&net);
-}
-
-#[test]
-fn a_flow_lives_some_time_before_it_replicates() {
-    let mut net = start(Tracking { delay_ms: 500, ..tracking() });
-    let mut connection = Connection::new(1000);
-    connection.open(&mut net, 0);
-    net.run(300_000, 10_000);
-    connection.send(&mut net, 0, 0, 10).unwrap();
-    net.turn();
-    assert_eq!(flow(&net, 1, &connection.key()), None);
-    net.run(400_000, 10_000);
-    connection.send(&mut net, 0, 0, 10).unwrap();
-    net.turn();
-    assert!(flow(&net, 1, &connection.key()).is_some(), "a packet after the delay");
-    let mut silent = Connection::new(1001);
-    silent.open(&mut net, 0);
-    net.run(2_000_000, 10_000);
-    assert!(flow(&net, 1, &silent.key()).is_some(), "the pass finds a flow that fell silent");
-    assert_same(&net);
-}
-
-#[test]
-fn a_closed_flow_opens_again_as_another_life() {
-    let mut net = start(tracking());
-    let mut first = Connection::new(1000);
-    first.open(&mut net, 0);
-    for (side, flags) in [(0, FIN | ACK), (1, FIN | ACK), (0, ACK)] {
-        let frame = first.segment(side, flags, 0);
-        assert_eq!(packet(&mut net, 0, &frame), Ok(()));
-    }
-    net.turn();
-    let closed = flow(&net, 1, &first.key()).unwrap();
-    assert_eq!(closed.tcp_state, tcp_state::TIME_WAIT);
-    net.now_us += 1_000_000;
-    let mut second = Connection { next: [77, 99], ..Connection::new(1000) };
-    second.open(&mut net, 0);
-    net.turn();
-    let copy = flow(&net, 1, &first.key()).unwrap();
-    assert_eq!(copy.tcp_state, tcp_state::ESTABLISHED);
-    assert_ne!(copy.incarnation, closed.incarnation);
-    assert_eq!(net.counter(0, Counter::FlowsReopened), 1);
-    assert_same(&net);
-}
-
-#[test]
-fn a_key_may_wait_while_its_last_end_travels() {
-    let mut net = start(Tracking { trust: false, ..tracking() });
-    let mut connection = Connection::new(1000);
-    connection.open(&mut net, 0);
-    net.command(0, Command::Confirm { cookie: 0, key: connection.key() });
-    net.turn();
-    net.cut = vec![(1, 0)];
-    net.command(0, Command::Delete { cookie: 0, key: connection.key() });
-    net.run(5_000, 1_000);
-    Connection::new(1000).open(&mut net, 0);
-    let held = [Counter::TombstonesHeld, Counter::FlowsWaiting, Counter::FlowsHeld];
-    assert_eq!(held.map(|counter| net.counter(0, counter)), [1, 1, 0]);
-    net.engine(0).balance().unwrap();
-    net.cut.clear();
-    net.run(500_000, 5_000);
-    assert_eq!(held.map(|counter| net.counter(0, counter)), [0, 1, 0]);
-    assert_same(&net);
-    net.command(0, Command::Confirm { cookie: 0, key: connection.key() });
-    net.turn();
-    assert_eq!(held.map(|counter| net.counter(0, counter)), [0, 0, 1]);
-    assert_same(&net);
 }
 
 #[test]
@@ -401,18 +180,6 @@ fn a_batch_does_what_its_packets_do_one_by_one() {
     let one_by_one = run(1);
     assert_eq!(run(7), one_by_one);
     assert_eq!(run(100), one_by_one);
-}
-
-#[test]
-fn a_trusted_flow_ages_where_no_host_would_end_it() {
-    let mut net = start(tracking());
-    udp_packet(&mut net, CLIENT, SERVER, (5000, 53)).unwrap();
-    net.turn();
-    assert_eq!(net.engine(1).flows().count(), 1);
-    net.run(33_000_000, 500_000);
-    assert_eq!((net.engine(0).flows().count(), net.engine(1).flows().count()), (0, 0));
-    assert_eq!(net.counter(0, Counter::FlowsAged), 1);
-    assert_same(&net);
 }
 
 proptest! {
