@@ -98,7 +98,9 @@ impl Core {
 
     /// Takes one input at local time `now_us` (monotonic) and appends what is to be done.
     pub fn handle(&mut self, now_us: u64, input: Input, out: &mut Vec<Action>) {
+        let pause_us = now_us.saturating_sub(self.now_us);
         self.now_us = self.now_us.max(now_us);
+        self.note_pause(pause_us);
         match input {
             Input::Nic(event) => self.nic_event(event, out),
             Input::Kernel(change, flow) => self.kernel_event(change, &flow, out),

@@ -13,6 +13,7 @@ use crate::{up, Config, Core, Takeover, ALL, UNVERIFIED_US};
 use formats::descriptor::{Command, PathState, Roles};
 use formats::limits::MEMBER_NONE;
 use formats::unit::heartbeat;
+use std::collections::VecDeque;
 
 /// How long a planned move may take before the old owner serves again, in µs.
 const RELEASE_LIMIT_US: u64 = 200_000;
@@ -20,6 +21,10 @@ const RELEASE_LIMIT_US: u64 = 200_000;
 const MOVE_WAIT_US: u64 = 5_000_000;
 /// How long a silent copy keeps its place, in µs; its tombstones are kept as long.
 const COPY_KEPT_US: u64 = 10_000_000;
+/// Takeovers on silence alone within this time make the next one wait longer, in µs.
+const ASSUMED_WINDOW_US: u64 = 5_000_000;
+/// Of these, how many are remembered.
+const ASSUMED_MAX: usize = 16;
 /// The kernel's timers expire up to two ticks of 4 ms late; a third for the renewal under way.
 const LEASE_MARGIN_US: u64 = 12_000;
 
@@ -40,6 +45,10 @@ pub(crate) struct Role {
     lapsed_us: u64,
     /// When the current term became known.
     term_us: u64,
+    /// When this member last went on after a pause of its own.
+    paused_us: u64,
+    /// When this member took over on silence alone, lately.
+    assumed_us: VecDeque<u64>,
     /// Per network: last probe sent, last answer.
     probes: Vec<(u64, u64)>,
     /// Per network: since when its probes are answered.
@@ -61,6 +70,8 @@ impl Role {
             alive_us: 0,
             lapsed_us: 0,
             term_us: now_us,
+            paused_us: 0,
+            assumed_us: VecDeque::new(),
             probes: vec![(0, 0); config.networks_count as usize],
             answered_us: vec![now_us; config.networks_count as usize],
             released_by: None,

@@ -170,3 +170,28 @@ fn an_owner_without_a_data_network_steps_aside() {
     bench.pass(700_000, false);
     assert_eq!(bench.state(), State::Releasing);
 }
+
+#[test]
+fn a_member_that_stood_still_listens_before_it_judges_silence() {
+    let mut bench = Bench::at(State::Standby);
+    bench.now_us += SILENT_US;
+    bench.peer(PathState::Silent, 0);
+    assert_eq!(bench.state(), State::Standby);
+    bench.peer(PathState::Up, 0).pass(SILENT_US, true);
+    assert_eq!(bench.state(), State::Standby);
+    bench.now_us += SILENT_US;
+    bench.peer(PathState::Silent, 0).pass(SILENT_US + 4_000, true);
+    assert_eq!(bench.state(), State::Serving);
+}
+
+#[test]
+fn each_takeover_on_silence_makes_the_next_one_wait_longer() {
+    let mut bench = Bench::at(State::Standby);
+    bench.peer(PathState::Silent, 0);
+    assert_eq!(bench.state(), State::Serving);
+    bench.meet(0).term(9, PEER, false).pass(2 * SILENT_US, true).peer(PathState::Up, 0).verify();
+    bench.peer(PathState::Silent, 0);
+    assert_ne!(bench.state(), State::Serving);
+    bench.pass(SILENT_US, true);
+    assert_eq!(bench.state(), State::Serving);
+}

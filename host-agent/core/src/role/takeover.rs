@@ -1,6 +1,6 @@
 //! Takeovers: who is next, how sure it is that the owner stopped, and what is done at once.
 
-use super::LEASE_MARGIN_US;
+use super::{ASSUMED_MAX, ASSUMED_WINDOW_US, LEASE_MARGIN_US};
 use crate::io::{Action, Fence, Log, State};
 use crate::scan::Purpose;
 use crate::{Core, Takeover, ALL, UNVERIFIED_US};
@@ -67,20 +67,39 @@ impl Core {
         match self.config.takeover {
             Takeover::Safe if lease_over => self.take_over(Fence::Lease, heard_us, out),
             Takeover::Safe => self.hold("lease of the owner", out),
+            Takeover::Available if self.damped(heard_us) => {}
             Takeover::Available if self.probes_answered(heard_us.max(recent_us)) => {
+                self.role.assumed_us.push_front(self.now_us);
+                self.role.assumed_us.truncate(ASSUMED_MAX);
                 self.take_over(Fence::Assumed, heard_us, out);
             }
             Takeover::Available => self.hold("probes unanswered", out),
         }
     }
 
-    /// Silence counts only for one who listened for as long: not just after a start, nor after a term that
-    /// its owner announced while its heartbeats are still on the way, nor when the networks are just back.
+    /// Notes that no input came for a while: this member stood still, or its whole machine did.
+    pub(crate) fn note_pause(&mut self, pause_us: u64) {
+        if pause_us >= self.config.silent_us / 3 {
+            self.role.paused_us = self.now_us;
+        }
+    }
+
+    /// Silence counts only for one who listened for as long: not just after a start or a pause of its own,
+    /// nor after a term that its owner announced while its heartbeats are still on the way, nor when the
+    /// networks are just back.
     fn listening(&self) -> bool {
         let since_us = |at: u64| self.now_us < at + self.config.silent_us;
         self.now_us < self.role.boot_us + self.config.boot_us
             || since_us(self.role.term_us)
+            || since_us(self.role.paused_us)
             || self.config.probed_networks.iter().any(|n| since_us(self.role.answered_us[*n as usize]))
+    }
+
+    /// Each takeover on silence alone lengthens the silence that the next one needs: members that starve
+    /// must not take the group from each other for ever.
+    fn damped(&self, heard_us: u64) -> bool {
+        let lately = self.role.assumed_us.iter().filter(|at| **at + ASSUMED_WINDOW_US > self.now_us).count();
+        self.now_us < heard_us + (1 + lately as u64) * self.config.silent_us
     }
 
     /// Of more than two members, one that hears nobody is the one that is cut off.
