@@ -105,6 +105,8 @@ pub struct Softnic {
     /// The frame at hand holds a record we had to refuse for its term or for lack of room: it is not
     /// acknowledged, so that its sender repeats what it carried.
     frame_refused: bool,
+    /// When the frame at hand came, there was room for events that cannot be coalesced.
+    frame_has_room: bool,
     /// Digests sent so far, in steps of one bucket.
     digest_steps: u64,
     start_us: u64,
@@ -148,6 +150,7 @@ impl Softnic {
             audit: 0,
             audit_running: false,
             frame_refused: false,
+            frame_has_room: true,
             digest_steps: 0,
             start_us: now.local_us,
             work_us: now.local_us,

@@ -185,13 +185,14 @@ impl Softnic {
             self.frame_refused = true;
             return self.peers[peer as usize].ask_answer(bucket);
         }
-        if !self.report.has_room() {
+        if !self.frame_has_room {
             self.frame_refused = true;
             return;
         }
         let found = self.table.find(id, &theirs.key).filter(|at| self.table[*at].is_live());
         let ours = found.map(|at| self.table[at].record);
         let ours_term = self.buckets[bucket as usize].term;
-        self.report_control(Event::Merge { peer, bucket, term, theirs: *theirs, ours, ours_term });
+        // Beyond the limit by a frame's records at most.
+        self.report.push(Event::Merge { peer, bucket, term, theirs: *theirs, ours, ours_term });
     }
 }

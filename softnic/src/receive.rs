@@ -15,6 +15,8 @@ impl Softnic {
     /// Takes the records of a frame; returns whether the frame asks for an acknowledgement.
     pub(crate) fn take_records(&mut self, peer: u8, port: u8, sequence: u64, mut units: &[u8]) -> bool {
         let (mut worth_ack, mut flows) = (false, false);
+        // For the whole frame: one that is taken in part is repeated whole, and would never end.
+        self.frame_has_room = self.report.has_room();
         while !units.is_empty() {
             self.count(Counter::RecordsReceived);
             match Record::decode(units) {
