@@ -435,6 +435,8 @@ impl Cluster {
     }
 
     fn dump(&mut self, member: usize) {
+        // A shell hands a row over behind every event raised before the row was read.
+        self.read_kernel(member);
         let m = &mut self.members[member];
         let Some(dump) = m.agent.as_ref().and_then(|agent| agent.dump) else { return };
         let (rows, more) = m.kernel.dump(dump.after, DUMP_ROWS);

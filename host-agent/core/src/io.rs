@@ -115,7 +115,7 @@ pub enum Input {
     Kernel(Change, KernelFlow),
     /// The kernel dropped events: the receive buffer overran.
     Overrun,
-    /// A row of the dump asked for.
+    /// A row of the dump asked for; every event raised before it was read has come in before.
     AuditRow(KernelFlow),
     /// The dump is complete (`true`) or broke off.
     AuditDone(bool),

@@ -17,7 +17,7 @@ use crate::mtu::MtuProbe;
 use crate::rest::Rest;
 use crate::wake::{self, Bell};
 use crate::wire::Wire;
-use crate::workers::{Mailbox, Notice, Steering};
+use crate::workers::{Drain, Mailbox, Notice, Steering};
 use crate::{clock, view, workers};
 use driver::{InProcess, Nic};
 use formats::descriptor::Command;
@@ -53,7 +53,7 @@ pub struct Pulse {
     pub(crate) signals: OwnedFd,
     pub(crate) ops: Sender<Vec<KernelOp>>,
     pub(crate) dumps: Sender<()>,
-    pub(crate) drains: (Sender<()>, Arc<Bell>),
+    pub(crate) drains: (Sender<Drain>, Arc<Bell>),
     pub(crate) steering: Sender<Steering>,
     pub(crate) actions: Vec<Action>,
     /// Commands for which the ring had no room.
@@ -231,7 +231,7 @@ impl Pulse {
                 }
             }
             Action::Drain => {
-                let _ = self.drains.0.send(());
+                let _ = self.drains.0.send(Drain::Pulse);
                 self.drains.1.ring();
             }
             Action::Dump => drop(self.dumps.send(())),

@@ -84,8 +84,8 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
     spawn("events", Box::new(move || workers::read_events(source, ring, drain_out, to)))?;
     let to = mailbox.clone();
     spawn("writer", Box::new(move || workers::write_kernel(writer, verifier, ops_out, to)))?;
-    let to = mailbox.clone();
-    spawn("dumps", Box::new(move || workers::dump_kernel(dumper, dumps_out, to)))?;
+    let (to, drains, ring) = (mailbox.clone(), drain.clone(), drain_bell.clone());
+    spawn("dumps", Box::new(move || workers::dump_kernel(dumper, dumps_out, drains, ring, to)))?;
     let steer = std::thread::Builder::new().name("steer".into()).spawn(move || steerer.run(orders))?;
     let to = mailbox.clone();
     control::serve(&config.control, move |query| to.put(Notice::Query(query)))?;

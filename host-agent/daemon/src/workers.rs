@@ -14,7 +14,7 @@ use serde_json::json;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::Arc;
 use std::time::Duration;
 use trine_core::{Change, Input, KernelError, KernelFlow, KernelOp, Unprotected};
@@ -69,9 +69,16 @@ const BUSY_WAIT: Duration = Duration::from_millis(1);
 /// How long a packet that passed the fence just before it closed may still take to raise its event.
 const FENCE_WAIT: Duration = Duration::from_micros(200);
 
-/// Reads kernel events until the process ends; `drain` asks for [`Input::Drained`] after the last one
-/// that waits.
-pub fn read_events(mut source: EventSource, drain: Arc<Bell>, drains: Receiver<()>, mailbox: Mailbox) {
+/// Who asks for the source to be read until it is empty.
+pub enum Drain {
+    /// The pulse: [`Input::Drained`] follows the last event.
+    Pulse,
+    /// The dump: its rows must follow the events raised before they were read.
+    Dump(Sender<()>),
+}
+
+/// Reads kernel events until the process ends; `drain` rings for what waits in `drains`.
+pub fn read_events(mut source: EventSource, drain: Arc<Bell>, drains: Receiver<Drain>, mailbox: Mailbox) {
     // Without it a busy host delays copies, and may overrun the events' buffer.
     let _ = realtime::renice(realtime::TABLE_NICE);
     let mut batch = Vec::with_capacity(EVENTS_BATCH);
@@ -80,12 +87,17 @@ pub fn read_events(mut source: EventSource, drain: Arc<Bell>, drains: Receiver<(
             return mailbox.put(Notice::Input(fatal("conntrack events", &error)));
         }
         drain.silence();
-        let wanted = drains.try_recv().is_ok();
+        let wanted: Vec<Drain> = drains.try_iter().collect();
         let count = drain_source(&mut source, &mut batch, &mailbox);
-        if wanted {
+        if !wanted.is_empty() {
             std::thread::sleep(FENCE_WAIT);
             drain_source(&mut source, &mut batch, &mailbox);
-            mailbox.put(Notice::Input(Input::Drained));
+            for drain in wanted {
+                match drain {
+                    Drain::Pulse => mailbox.put(Notice::Input(Input::Drained)),
+                    Drain::Dump(done) => drop(done.send(())),
+                }
+            }
         } else if count > BUSY_EVENTS {
             std::thread::sleep(BUSY_WAIT);
         }
@@ -187,17 +199,33 @@ fn flush(writer: &mut Writer, ops: &[KernelOp], failed: &mut Vec<(KernelOp, Kern
 /// Rows in one notice.
 const ROWS_BATCH: usize = 512;
 
-/// Dumps the kernel's table each time it is asked.
-pub fn dump_kernel(mut reader: Reader, requests: Receiver<()>, mailbox: Mailbox) {
+/// Dumps the kernel's table each time it is asked. Rows go behind every event raised before they were read:
+/// an event that came after a newer row would take the flow back.
+pub fn dump_kernel(
+    mut reader: Reader,
+    requests: Receiver<()>,
+    drains: Sender<Drain>,
+    bell: Arc<Bell>,
+    mailbox: Mailbox,
+) {
+    let put = |rows| {
+        let (done, drained) = mpsc::channel();
+        if drains.send(Drain::Dump(done)).is_ok() {
+            bell.ring();
+            // An error says that the reader of events ended, and with it the agent.
+            let _ = drained.recv();
+        }
+        mailbox.put(Notice::Rows(rows));
+    };
     for () in requests {
         let mut rows = Vec::with_capacity(ROWS_BATCH);
         let result = reader.dump(|message| {
             rows.push(flow(&message));
             if rows.len() == ROWS_BATCH {
-                mailbox.put(Notice::Rows(std::mem::replace(&mut rows, Vec::with_capacity(ROWS_BATCH))));
+                put(std::mem::replace(&mut rows, Vec::with_capacity(ROWS_BATCH)));
             }
         });
-        mailbox.put(Notice::Rows(rows));
+        put(rows);
         mailbox.put(Notice::Input(Input::AuditDone(result.is_ok())));
     }
 }
