@@ -142,13 +142,14 @@ impl Workload {
     pub fn new(rng: &mut Rng, hasher: &FlowHasher) -> Self {
         let hot: Vec<u16> = (0..rng.between(1, 5)).map(|_| rng.below(1024) as u16).collect();
         let slots_count = rng.pick(&[24, 60, 120, 240]);
+        // Packets of two clients with one tuple would be one flow's.
+        let mut taken = std::collections::BTreeSet::new();
         let slots = (0..slots_count)
             .map(|n| {
                 let mut template = draw_template(rng, n);
-                while n % 2 == 0 || n % 8 == 1 {
-                    if hot.contains(&hasher.flow_id(&template.key).bucket()) {
-                        break;
-                    }
+                let crowded = n % 2 == 0 || n % 8 == 1;
+                let fits = |key: &FlowKey| !crowded || hot.contains(&hasher.flow_id(key).bucket());
+                while !fits(&template.key) || !taken.insert(template.key) {
                     template.key.src_port = rng.between(1024, 65_536) as u16;
                     template.key.src = template.key.src & !0xffff | u128::from(rng.below(65_536));
                 }

@@ -9,6 +9,7 @@ use crate::clock::Micros;
 use crate::member::{Agent, Member, Settings};
 use crate::workload::{life_of, Fate, Happening, Progress, What, Workload};
 use formats::limits::MEMBER_NONE;
+use formats::register::Counter;
 use formats::{FlowKey, FlowRecord, Stamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,6 +32,8 @@ pub(super) struct Flows {
     ending: Vec<BTreeMap<FlowKey, usize>>,
     /// Members that know the end of a life.
     ends: BTreeMap<usize, BTreeSet<usize>>,
+    /// How far an ended life had come where its end was read.
+    last: BTreeMap<usize, Progress>,
     /// Lives that ended where their packets ran.
     ended: BTreeSet<usize>,
     /// Who served at the last look.
@@ -46,6 +49,7 @@ impl Flows {
             applied: vec![BTreeMap::new(); settings.members],
             ending: vec![BTreeMap::new(); settings.members],
             ends: BTreeMap::new(),
+            last: BTreeMap::new(),
             ended: BTreeSet::new(),
             server: None,
             split: false,
@@ -86,8 +90,11 @@ impl Check {
                 format!("{member} applied {stamp:?} of {peer}; it knows {:?}", self.roles.known[member]);
             self.fail_flow(at, "live records apply from the owner only", what, Some(key));
         }
+        // An event may wait in the engine while its host becomes owner: it was applied before.
+        let since_map = agent.nic.counter(Counter::RecordsApplied) > self.roles.applied_at_map[member];
         if self.roles.known[member].0 as usize == member
             && owner == member
+            && since_map
             && !self.roles.may_tell(member, peer, stamp.term)
         {
             let what = format!("{member} owns the bucket and applied {stamp:?} of {peer}");
@@ -104,12 +111,24 @@ impl Check {
             }
         }
         self.flows.applied[member].insert(key, (life, progress, stamp));
-        self.came_back(at, member, peer as usize, life, key);
+        self.came_back(at, member, peer as usize, life, progress, key);
     }
 
-    fn came_back(&mut self, at: Micros, member: usize, peer: usize, life: usize, key: FlowKey) {
+    fn came_back(
+        &mut self,
+        at: Micros,
+        member: usize,
+        peer: usize,
+        life: usize,
+        progress: Progress,
+        key: FlowKey,
+    ) {
         let Some(known) = self.flows.ends.get(&life) else { return };
         if self.flows.split || !known.contains(&member) {
+            return;
+        }
+        // Packets that a cut-off owner let pass are news to the one that ended it: live beats ended then.
+        if self.flows.last.get(&life).is_some_and(|last| !last.covers(progress, false)) {
             return;
         }
         let serves = self.roles.known[member].0 as usize == member;
@@ -123,6 +142,7 @@ impl Check {
     pub(super) fn deleting(&mut self, member: usize, key: &FlowKey, agent: &Agent) {
         if let Some((record, ..)) = agent.nic.flow(key) {
             self.flows.ending[member].insert(*key, life_of(&record));
+            self.flows.last.insert(life_of(&record), Progress::of(&record));
         }
     }
 
@@ -133,6 +153,10 @@ impl Check {
             .or_else(|| self.flows.applied[member].get(key).map(|(life, ..)| *life));
         let Some(life) = life else { return };
         let gone = agent.nic.flow(key).is_none_or(|(record, ..)| life_of(&record) != life);
+        // Whether it may come back, and as what, is a rule of its own: only the stamp counts on.
+        if let (true, Some(last)) = (gone, self.flows.applied[member].get_mut(key)) {
+            last.0 = usize::MAX;
+        }
         if gone && self.flows.ended.contains(&life) {
             self.flows.ends.entry(life).or_default().insert(member);
         }
@@ -252,7 +276,7 @@ impl Check {
         for (life, floor) in self.flows.floors.clone() {
             let living = &load.lives[life];
             let held = members[server].kernel.entries().get(&living.record.key);
-            if living.fate == Fate::Living && !held.is_some_and(|entry| life_of(&entry.record) == life) {
+            if living.fate == Fate::Living && held.is_none_or(|entry| life_of(&entry.record) != life) {
                 self.judge_loss(at, server, life, &floor, living.record.key, members, "missing at the end");
             }
         }

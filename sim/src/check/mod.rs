@@ -183,7 +183,7 @@ impl Check {
                 self.remember(at, member, *key, Note::Delete { cookie: *cookie });
                 self.deleting(member, key, agent);
             }
-            Command::Map(roles) => self.mapped(at, member, roles),
+            Command::Map(roles) => self.mapped(at, member, roles, agent),
             Command::AskRepair { peer, pull: true, .. } => self.roles.pulls(member, *peer),
             // The others name neither a flow nor a term.
             _ => {}

@@ -2,10 +2,11 @@
 
 use super::Check;
 use crate::clock::Micros;
-use crate::member::{Member, Settings};
+use crate::member::{Agent, Member, Settings};
 use crate::network::Network;
 use formats::descriptor::Roles as Announced;
 use formats::limits::MEMBER_NONE;
+use formats::register::Counter;
 use formats::Term;
 use std::collections::{BTreeMap, BTreeSet};
 use trine_core::{Fence, Takeover};
@@ -30,6 +31,8 @@ pub(super) struct Roles {
     pulled: Vec<BTreeSet<u8>>,
     /// Takeovers since the last look.
     pub(super) takeovers: Vec<(usize, Term, Fence)>,
+    /// Records each engine had applied when its host last set the map.
+    pub(super) applied_at_map: Vec<u64>,
     /// Owner before each member's last MAP.
     before: Vec<u8>,
     /// Until when each member was not well: down, stopped, slow.
@@ -56,6 +59,7 @@ impl Roles {
             known: vec![(MEMBER_NONE, Term::default()); members],
             pulled: vec![BTreeSet::new(); members],
             takeovers: Vec::new(),
+            applied_at_map: vec![0; members],
             before: vec![MEMBER_NONE; members],
             unwell_until: vec![0; members],
             bad_until: vec![0; members * members * settings.ports()],
@@ -141,10 +145,11 @@ impl Roles {
 
 impl Check {
     /// A core sets the map.
-    pub(super) fn mapped(&mut self, at: Micros, member: usize, roles: &Announced) {
+    pub(super) fn mapped(&mut self, at: Micros, member: usize, roles: &Announced, agent: &Agent) {
         if roles.owner as usize != member {
             return;
         }
+        self.roles.applied_at_map[member] = agent.nic.counter(Counter::RecordsApplied);
         let by = (member, self.roles.starts[member]);
         let first = *self.roles.terms.entry(roles.term).or_insert(by);
         // A member that starts over with nobody to tell it may use a term again: its session differs.
