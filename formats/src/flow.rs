@@ -249,6 +249,9 @@ pub struct Edges {
     pub max_end: u32,
 }
 
+/// Bit of an incarnation whose beginning its owner saw: the younger of two such lives is the higher.
+pub const BEGUN: u32 = 1 << 31;
+
 /// The replicated state of one flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlowRecord {
@@ -278,7 +281,7 @@ pub struct FlowRecord {
     pub nat: Nat,
     /// `POLICY`: id of the rule that admitted the flow.
     pub policy: u32,
-    /// Tells two lives of one key apart; set by the owner when the flow is made.
+    /// Tells two lives of one key apart; set by the owner when the flow is made. Bit [`BEGUN`] and the time.
     pub incarnation: u32,
 }
 

@@ -456,6 +456,8 @@ pub mod heartbeat {
     pub const FORWARDING: u16 = 1 << 2;
     /// The sender hears the receiver on this port.
     pub const HEARS_YOU: u16 = 1 << 3;
+    /// Never on the wire, added by the receiver: the sender knows a term above every one known here.
+    pub const HIGHER_TERM: u16 = 1 << 15;
 }
 
 /// Flag of snapshots and repairs: pulled by a new owner from a surviving copy.

@@ -83,7 +83,11 @@ impl Softnic {
             match *item {
                 Item::Flow(at) => self.repeat_flow(peer, at, frame.sequence),
                 Item::Digest(bucket) => self.send_digest(bucket, peer),
-                Item::Terms { bucket, count, released } => self.send_terms(peer, bucket, count, released),
+                Item::Terms { bucket, count, released } => {
+                    // Served again under a higher term: released no more.
+                    let released = released == Some(self.buckets[bucket as usize].term);
+                    self.send_terms(peer, bucket, count, released);
+                }
                 Item::Sweep(bucket) => self.repeat_sweep(peer, bucket, frame.sequence),
                 Item::Proposal(at) => self.repeat_proposal(peer, at, frame.sequence),
                 Item::Repair { bucket, pull } => self.repeat_repair(peer, bucket, pull),

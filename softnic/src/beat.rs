@@ -84,10 +84,12 @@ impl Softnic {
             return;
         }
         let now_us = self.local_us;
+        let higher = self.buckets.iter().all(|bucket| bucket.term.0 < unit.term);
+        let flags = unit.flags & !heartbeat::HIGHER_TERM | if higher { heartbeat::HIGHER_TERM } else { 0 };
         let path = &mut self.peers[peer as usize].paths[port as usize];
         let was = (path.state, path.beat_flags);
         (path.state, path.heard_us) = (PathState::Up, now_us);
-        (path.beat_flags, path.lease_us) = (unit.flags, unit.lease_us);
+        (path.beat_flags, path.lease_us) = (flags, unit.lease_us);
         let changed = was != (path.state, path.beat_flags);
         self.beats.paths_us = self.beats.paths_us.min(now_us.saturating_add(self.config.late_us));
         if changed {

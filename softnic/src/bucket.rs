@@ -63,6 +63,8 @@ pub(crate) struct Bucket {
     pub(crate) colour: bool,
     pub(crate) receiving: Option<Receiving>,
     pub(crate) proposing: Option<Proposing>,
+    /// Who served before us and may still propose flows that ended since, and until when we wait for it.
+    pub(crate) former: Option<(u8, u64)>,
     /// Not before this local time: the next REPAIR.
     pub(crate) repair_us: u64,
     /// Not before this local time: the next report of a wrong sender.
@@ -89,6 +91,7 @@ impl Default for Bucket {
             colour: false,
             receiving: None,
             proposing: None,
+            former: None,
             repair_us: 0,
             not_owner_us: 0,
         }

@@ -2,10 +2,11 @@
 
 use crate::Softnic;
 use formats::descriptor::{upsert, Event};
+use formats::flow::BEGUN;
 use formats::hash::first_version;
 use formats::limits::MEMBER_NONE;
 use formats::register::Counter;
-use formats::{Family, FlowId, FlowKey, FlowRecord, Groups, Stamp};
+use formats::{Family, FlowId, FlowKey, FlowRecord, Groups, Stamp, Term};
 
 /// An IPv4 address sits in the low 32 bits; anything above could not be sent.
 pub(crate) fn key_is_sound(key: &FlowKey) -> bool {
@@ -76,10 +77,11 @@ impl Softnic {
         let known = entry.is_live() || entry.is_tombstone();
         let version = first_version(self.version_clock_us, known.then_some(entry.stamp));
         let join = flags & upsert::JOIN != 0;
-        let incarnation = if join { record.incarnation } else { version as u32 };
+        let (begun, term) = (flags & upsert::NEW != 0, self.buckets[bucket].term);
+        let incarnation = if join { record.incarnation } else { incarnation(term, version, begun) };
         let mut made = FlowRecord { key: record.key, incarnation, ..FlowRecord::default() };
         made.merge_groups(record);
-        let stamp = Stamp { term: self.buckets[bucket].term, version };
+        let stamp = Stamp { term, version };
         self.write(at, &made, stamp);
         self.table[at].set_unnamed(false);
         self.table[at].forget_installed();
@@ -162,6 +164,16 @@ impl Softnic {
         if self.config.no_tombstone() {
             self.free_tombstones(bucket, |_, _| true);
         }
+    }
+}
+
+/// Tells a life from others of its key, and their age: the younger one is higher. A life whose beginning
+/// nobody saw (a row of an audit, an event that waited while this member was stopped) has no known age and
+/// lies below all others, because what made its entry may be long over; among these the higher term counts.
+pub(crate) fn incarnation(term: Term, version: u64, begun: bool) -> u32 {
+    match begun {
+        true => BEGUN | version as u32 & !BEGUN,
+        false => (term.counter() & 0xffff) << 15 | version as u32 & 0x7fff,
     }
 }
 

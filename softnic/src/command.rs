@@ -113,6 +113,8 @@ impl Softnic {
                 self.buckets[bucket as usize].receiving = None;
             }
             self.restart_proposal(bucket, peer);
+            let former = &mut self.buckets[bucket as usize].former;
+            *former = former.filter(|(former, _)| *former != peer);
             if let (true, Some(copy)) = (self.owns(bucket), self.buckets[bucket as usize].copy_of(peer)) {
                 self.buckets[bucket as usize].copies[copy].renewed = true;
                 self.mark_dirty(bucket, copy);

@@ -37,6 +37,8 @@ pub(crate) struct Entry {
     pub(crate) digest: u64,
     /// Sequence of the frame that last carried it to backup and remote, or [`PENDING`].
     pub(crate) sent: [u64; 2],
+    /// Of a tombstone: the version the flow had before it ended; 0 if it was not here.
+    pub(crate) ended_version: u64,
     pub(crate) id: FlowId,
     pub(crate) cookie: u32,
     /// Number of the audit that painted it.

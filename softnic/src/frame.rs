@@ -11,7 +11,7 @@ use crate::Softnic;
 use formats::frame::{encode_header, Envelope, FrameHeader};
 use formats::limits::*;
 use formats::register::Counter;
-use formats::Record;
+use formats::{Record, Term};
 use std::collections::VecDeque;
 
 /// Frames per peer whose fate is unknown.
@@ -30,8 +30,8 @@ pub(crate) enum Item {
     Flow(u32),
     /// A digest of a bucket.
     Digest(u16),
-    /// Terms of a run of buckets.
-    Terms { bucket: u16, count: u16, released: bool },
+    /// Terms of a run of buckets; a release holds for the term it was given under.
+    Terms { bucket: u16, count: u16, released: Option<Term> },
     /// A part of a bucket's snapshot.
     Sweep(u16),
     /// A proposal of an entry.

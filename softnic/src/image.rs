@@ -82,6 +82,9 @@ impl Softnic {
         let (was_live, was_tombstone) = (entry.is_live(), entry.is_tombstone());
         let id = entry.id;
         let digest = std::mem::take(&mut entry.digest);
+        if was_live {
+            entry.ended_version = entry.stamp.version;
+        }
         entry.stamp = stamp;
         entry.set_tombstone();
         entry.forget_installed();

@@ -4,6 +4,7 @@
 //! here goes to the bucket's copies ahead of any record under it.
 
 use crate::frame::Item;
+use crate::merge::FORMER_KEPT_US;
 use crate::Softnic;
 use formats::descriptor::{Event, Roles};
 use formats::limits::*;
@@ -79,6 +80,10 @@ impl Softnic {
         if owns {
             let b = &mut self.buckets[bucket as usize];
             (b.proposing, b.gapped) = (None, false);
+            if !owned {
+                let until_us = self.local_us.saturating_add(FORMER_KEPT_US);
+                b.former = (old_owner != MEMBER_NONE).then_some((old_owner, until_us));
+            }
             for copy in 0..2 {
                 if !owned || members[copy] != old_members[copy] {
                     self.buckets[bucket as usize].copies[copy].renewed = true;
@@ -90,6 +95,7 @@ impl Softnic {
                 }
             }
         } else {
+            self.buckets[bucket as usize].former = None;
             self.lose(bucket, owned, old_term, old_members);
         }
         true
@@ -179,7 +185,7 @@ impl Softnic {
                 session: b.owner_session,
                 ..TermUnit::default()
             };
-            let item = Item::Terms { bucket: from, count: to - from, released };
+            let item = Item::Terms { bucket: from, count: to - from, released: released.then_some(b.term) };
             self.append_record(peer, &Record::Term(unit), Some(item));
             from = to;
         }

@@ -21,6 +21,9 @@ use formats::{FlowRecord, Record, Stamp, Term};
 /// Entries looked at per tick.
 const BUDGET_RECORDS: u64 = 4096;
 
+/// How long ends of flows are remembered for a former owner that is not heard, in µs.
+pub(crate) const FORMER_KEPT_US: u64 = 10_000_000;
+
 /// A bucket's proposals on their way to its new owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Proposing {
@@ -173,8 +176,19 @@ impl Softnic {
         }
     }
 
+    /// The version that a flow which ended had last: ends under our term are not the former owner's.
+    fn last_version(&self, at: u32) -> u64 {
+        let entry = &self.table[at];
+        let ours = entry.stamp.term == self.buckets[entry.id.bucket() as usize].term;
+        if ours {
+            entry.ended_version
+        } else {
+            entry.stamp.version
+        }
+    }
+
     /// A proposal of a former owner: the host joins.
-    pub(crate) fn take_merge(&mut self, peer: u8, bucket: u16, term: Term, theirs: &FlowRecord, _: Stamp) {
+    pub(crate) fn take_merge(&mut self, peer: u8, bucket: u16, _: Term, theirs: &FlowRecord, stamp: Stamp) {
         let id = self.hasher.flow_id(&theirs.key);
         if id.bucket() != bucket {
             return self.count(Counter::RecordsMalformed);
@@ -189,9 +203,16 @@ impl Softnic {
             self.frame_refused = true;
             return;
         }
-        let found = self.table.find(id, &theirs.key).filter(|at| self.table[*at].is_live());
+        let found = self.table.find(id, &theirs.key);
+        if found.is_some_and(|at| self.table[at].is_tombstone() && stamp.version <= self.last_version(at)) {
+            // It ended here, and the former owner saw nothing that we did not: the snapshot ends it there.
+            return;
+        }
+        let found = found.filter(|at| self.table[*at].is_live());
         let ours = found.map(|at| self.table[at].record);
-        let ours_term = self.buckets[bucket as usize].term;
+        // The terms under which each side last changed it: serving alone makes no side right.
+        let ours_term = found.map_or(Term::default(), |at| self.table[at].stamp.term);
+        let term = stamp.term;
         // Beyond the limit by a frame's records at most.
         self.report.push(Event::Merge { peer, bucket, term, theirs: *theirs, ours, ours_term });
     }

@@ -18,7 +18,7 @@ use crate::{Now, Softnic};
 use formats::flow::Direction;
 use formats::hash::first_version;
 use formats::register::Counter;
-use formats::{FlowId, FlowKey, FlowRecord, Groups, Stamp};
+use formats::{FlowId, FlowKey, FlowRecord, Groups, Stamp, Term};
 
 /// How long after a takeover segments outside the window are followed instead of refused (30 s).
 const LOOSE_TICKS: u32 = 458;
@@ -234,7 +234,7 @@ impl Softnic {
         let entry = &self.table[at];
         let known = entry.is_live() || entry.is_tombstone();
         let version = first_version(self.version_clock_us, known.then_some(entry.stamp));
-        record.incarnation = version as u32;
+        record.incarnation = crate::change::incarnation(Term::default(), version, true);
         let term = self.buckets[entry.id.bucket() as usize].term;
         self.write(at, &record, Stamp { term, version });
         let audit = self.audit;

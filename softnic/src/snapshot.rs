@@ -130,6 +130,11 @@ impl Softnic {
         if !self.owns(bucket) {
             return self.peers[peer as usize].ask_answer(bucket);
         }
+        let b = &mut self.buckets[bucket as usize];
+        if b.former.is_some_and(|(former, _)| former == peer) && Term(unit.term) == b.term {
+            // It asks when its last proposal is settled.
+            b.former = None;
+        }
         if let Some(copy) = self.buckets[bucket as usize].copy_of(peer) {
             // A snapshot under way answers it; starting anew at each request would never end.
             if self.buckets[bucket as usize].copies[copy].state == CopyState::Clean {
@@ -165,8 +170,13 @@ impl Softnic {
         if begun == Some(epoch) {
             self.pulls.remove(&(bucket, peer));
         } else {
-            // A part was lost; the survivor learns it from our acknowledgement and sends all again.
+            // A part was lost. Was it the snapshot's, the survivor learns it from our acknowledgement and sends
+            // all again; was it another's, only we know.
             pull.begun = None;
+            if begun.is_some() {
+                self.ask(peer, bucket, true);
+                self.pulls.insert((bucket, peer), Pull { begun: None, changed });
+            }
         }
         if changed && self.owns(bucket) {
             for copy in 0..2 {

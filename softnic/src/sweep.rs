@@ -234,12 +234,14 @@ impl Softnic {
         let entry = &self.table[at];
         let bucket = entry.id.bucket();
         let b = &self.buckets[bucket as usize];
-        let known = (0..2).all(|copy| match self.peers.get(b.members[copy] as usize) {
-            Some(peer) if peer.session != 0 => {
-                b.copies[copy].state == CopyState::Clean && entry.sent[copy] <= peer.acked
-            }
-            Some(_) | None => true,
-        });
+        let proposes = b.former.is_some_and(|(_, until_us)| self.local_us < until_us);
+        let known = !proposes
+            && (0..2).all(|copy| match self.peers.get(b.members[copy] as usize) {
+                Some(peer) if peer.session != 0 => {
+                    b.copies[copy].state == CopyState::Clean && entry.sent[copy] <= peer.acked
+                }
+                Some(_) | None => true,
+            });
         // A row of the running audit's dump must not bring the flow back.
         let audited = self.audit_running && entry.audit == self.audit;
         known && !audited && !self.report.owes(bucket)

@@ -102,7 +102,7 @@ fn a_higher_session_is_reported_once_per_pause_and_none_before_it_is_welcomed() 
 #[test]
 fn every_refused_record_is_counted_by_its_reason() {
     let mut net = pair();
-    let stamp = net.engine(1).flow(&key(1)).unwrap().1;
+    let (FlowRecord { incarnation, .. }, stamp, _) = net.engine(1).flow(&key(1)).unwrap();
     let (flow, flow_id) = (record(1, 3), id(&key(1)));
     let low = stamp.term.0 as u8;
     let mut sequence = 2_000_000;
@@ -119,7 +119,7 @@ fn every_refused_record_is_counted_by_its_reason() {
         let version_low = (stamp.version + 3 - back) as u16;
         Record::Compact(Compact { term_low: low, flow_id: flow_id.0, version_low, ..Compact::default() })
     };
-    let held = FlowRecord { incarnation: stamp.version as u32, ..flow };
+    let held = FlowRecord { incarnation, ..flow };
     give(Record::Full(held, stamp), Counter::RecordsUnchanged);
     give(Record::Full(FlowRecord { tcp_state: 5, ..held }, newer(1)), Counter::RecordsApplied);
     give(Record::Full(held, stamp), Counter::RecordsStale);

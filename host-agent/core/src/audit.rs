@@ -16,6 +16,9 @@ pub(crate) struct Audit {
     /// Local time of the next audit.
     pub(crate) due_us: u64,
     phase: Phase,
+    /// The NIC holds every flow of the kernel: false for one that serves from a table nobody told it of,
+    /// until its first audit. Its copies equal the NIC, not the kernel.
+    pub(crate) whole: bool,
     pub(crate) rows: u64,
     pub(crate) missing: u64,
     pub(crate) extra: u64,
@@ -30,7 +33,7 @@ enum Phase {
 
 impl Audit {
     pub(crate) fn new(now_us: u64) -> Self {
-        Self { due_us: now_us, phase: Phase::Idle, rows: 0, missing: 0, extra: 0 }
+        Self { due_us: now_us, phase: Phase::Idle, whole: true, rows: 0, missing: 0, extra: 0 }
     }
 
     pub(crate) fn running(&self) -> bool {
@@ -51,7 +54,9 @@ impl Core {
 
     pub(crate) fn step_audit(&mut self, out: &mut Vec<Action>) {
         if self.audit.phase == Phase::Idle && self.now_us >= self.audit.due_us && self.can_audit() {
-            self.audit = Audit { phase: Phase::Rows, ..Audit::new(self.now_us + self.config.audit_us) };
+            let whole = self.audit.whole;
+            self.audit =
+                Audit { phase: Phase::Rows, whole, ..Audit::new(self.now_us + self.config.audit_us) };
             out.push(Action::Nic(Command::AuditBegin));
             out.push(Action::Dump);
         }
@@ -73,6 +78,7 @@ impl Core {
     pub(crate) fn audit_end(&mut self, out: &mut Vec<Action>) {
         if self.audit.phase == Phase::Comparing {
             self.audit.phase = Phase::Idle;
+            self.audit.whole = true;
             let (rows, missing, extra) = (self.audit.rows, self.audit.missing, self.audit.extra);
             out.push(Action::Log(Log::Audit { rows, missing, extra }));
         }

@@ -11,7 +11,7 @@ use formats::{FlowRecord, Groups};
 pub struct Side {
     /// The flow.
     pub record: FlowRecord,
-    /// Term of the side that holds it.
+    /// Term under which it last changed.
     pub term: formats::Term,
 }
 

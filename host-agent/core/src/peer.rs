@@ -12,6 +12,8 @@ pub(crate) struct Path {
     pub(crate) heard_us: u64,
     /// The last heartbeat on it said that the peer hears us here.
     pub(crate) hears_us: bool,
+    /// The last heartbeat on it knew a term that is not known here.
+    pub(crate) higher_term: bool,
 }
 
 /// One other member.
@@ -29,7 +31,7 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(ports: usize) -> Self {
-        let path = Path { state: PathState::Silent, heard_us: 0, hears_us: false };
+        let path = Path { state: PathState::Silent, heard_us: 0, hears_us: false, higher_term: false };
         Self { session: 0, paths: vec![path; ports], flags: 0, lease_us: 0, up_us: 0, mtu: SyncMtu::Ok }
     }
 
@@ -46,6 +48,11 @@ impl Peer {
     /// Heard in time on a path on which it hears us too.
     pub(crate) fn hears_us(&self) -> bool {
         self.paths.iter().any(|path| path.state == PathState::Up && path.hears_us)
+    }
+
+    /// Heard on a path, and it knows a term that has not arrived here yet.
+    pub(crate) fn higher_term(&self) -> bool {
+        self.paths.iter().any(|path| path.state != PathState::Silent && path.higher_term)
     }
 
     /// Silent on the sync link, in time on another path.

@@ -138,6 +138,7 @@ impl Core {
         let path = &mut known.paths[port as usize];
         (path.state, path.heard_us) = (state, heard_us);
         path.hears_us = flags & heartbeat::HEARS_YOU != 0;
+        path.higher_term = flags & heartbeat::HIGHER_TERM != 0;
         if was_down && rose {
             known.up_us = self.now_us;
         }
@@ -158,10 +159,15 @@ impl Core {
         if roles.term < self.group.term {
             return;
         }
-        if released {
-            if roles.owner == peer && roles.term == self.group.term {
+        if released && roles.term == self.group.term {
+            if roles.owner == peer {
                 self.role.released_by = Some(peer);
             }
+            return;
+        }
+        // A release may be the first word of its term: what came before it was lost. A copy follows it; who
+        // does not is told the term itself.
+        if released && !matches!(self.state, State::Standby | State::Reloading) {
             return;
         }
         let raised = roles.term > self.group.term;
@@ -178,7 +184,7 @@ impl Core {
         if !raised || roles.owner == self.config.member {
             return;
         }
-        self.role.released_by = None;
+        self.role.released_by = (released && roles.owner == peer).then_some(peer);
         self.verified_us.fill(0);
         match self.state {
             State::Serving | State::Lapsed | State::Releasing => self.demote(peer, out),
@@ -222,6 +228,11 @@ impl Core {
             State::Lapsed => self.step_lapsed(out),
         }
         self.renew(out);
+    }
+
+    /// Whether the lease ran out under this member: what it reads now may have happened long ago.
+    pub(crate) fn is_late(&self) -> bool {
+        self.now_us > self.role.renewed_us + self.config.lease_us
     }
 
     /// Lease and liveness, from one place: an agent that stops, stops both.
@@ -373,12 +384,15 @@ impl Core {
     }
 
     fn step_lapsed(&mut self, out: &mut Vec<Action>) {
-        // A higher term would have arrived by now from a peer that is heard.
-        if self.now_us >= self.role.lapsed_us + self.config.silent_us {
-            let heard = self.peers.values().any(|p| p.heard_us() > self.role.lapsed_us);
-            if heard || self.probes_answered(self.role.lapsed_us) {
-                self.resume(out);
-            }
+        // A peer that took over says so in each heartbeat, on every path; the term itself comes over the
+        // sync link alone, which may be cut.
+        let waited = self.now_us >= self.role.lapsed_us + self.config.silent_us;
+        if !waited || !self.may_renew() || self.peers.values().any(crate::peer::Peer::higher_term) {
+            return;
+        }
+        let heard = self.peers.values().any(|p| p.heard_us() > self.role.lapsed_us);
+        if heard || self.config.takeover == Takeover::Safe || self.probes_answered(self.role.lapsed_us) {
+            self.resume(out);
         }
     }
 

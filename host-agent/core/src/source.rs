@@ -91,7 +91,7 @@ impl Core {
             Change::Destroy => out.push(Action::Nic(Command::Delete { cookie: flow.ct_id, key })),
             Change::New | Change::Update => {
                 if self.admit(flow) {
-                    let flags = if change == Change::New { upsert::NEW } else { 0 };
+                    let flags = if change == Change::New && !self.is_late() { upsert::NEW } else { 0 };
                     out.push(Action::Nic(Command::Upsert { flags, cookie: flow.ct_id, record: flow.record }));
                 }
             }

@@ -195,3 +195,42 @@ fn each_takeover_on_silence_makes_the_next_one_wait_longer() {
     bench.pass(SILENT_US, true);
     assert_eq!(bench.state(), State::Serving);
 }
+
+#[test]
+fn an_owner_that_gave_up_to_a_term_not_known_here_is_not_followed() {
+    use formats::unit::heartbeat::{HIGHER_TERM, RELOADING};
+    let mut bench = Bench::at(State::Standby);
+    bench.peer(PathState::Up, RELOADING | HIGHER_TERM).pass(200_000, true);
+    assert_eq!((bench.state(), bench.fence()), (State::Standby, None));
+    bench.peer(PathState::Up, RELOADING).pass(2_000, true);
+    assert_eq!(bench.fence(), Some(Fence::Released));
+}
+
+#[test]
+fn a_member_whose_lease_lapsed_waits_for_a_higher_term_that_a_peer_knows() {
+    use formats::unit::heartbeat::HIGHER_TERM;
+    let mut bench = Bench::at(State::Lapsed);
+    bench.peer(PathState::Up, HIGHER_TERM).pass(500_000, true);
+    assert_eq!(bench.state(), State::Lapsed);
+    bench.peer(PathState::Up, 0).pass(2_000, true);
+    assert_eq!(bench.state(), State::Serving);
+}
+
+#[test]
+fn a_table_that_no_audit_has_read_is_not_moved() {
+    let mut bench = Bench::new(trine_core::Takeover::Available);
+    bench.meet(formats::unit::heartbeat::RELOADING).pass(500_000, true).peer(PathState::Up, 0);
+    bench.finish_walks().coverage().feed(Input::Move { to: PEER }).pass(2_000, true);
+    assert_eq!(bench.state(), State::Serving);
+    bench.feed(Input::AuditDone(true)).feed(Input::Nic(Event::AuditEnd)).pass(2_000, true);
+    assert_eq!(bench.state(), State::Releasing);
+}
+
+#[test]
+fn a_release_that_is_the_first_word_of_its_term_tells_who_serves_too() {
+    let mut bench = Bench::at(State::Standby);
+    bench.term(5, PEER, true);
+    assert!(bench.core.status().term.0 >= 5);
+    bench.pass(2_000, true);
+    assert_eq!(bench.fence(), Some(Fence::Released));
+}

@@ -48,7 +48,8 @@ impl Core {
     /// Stops serving as soon as the copy over there is whole.
     pub(super) fn try_release(&mut self, planned: Move, out: &mut Vec<Action>) {
         let whole = self.peers.get(&planned.to).is_some_and(|p| p.sync_up() && !p.reloading())
-            && self.coverage.dirty_buckets == 0;
+            && self.coverage.dirty_buckets == 0
+            && self.audit.whole;
         if whole {
             self.role.moving = Some(Move { deadline_us: self.now_us + RELEASE_LIMIT_US, ..planned });
             out.push(Action::ReleaseLease);

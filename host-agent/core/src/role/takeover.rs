@@ -33,8 +33,11 @@ impl Core {
         let Some(peer) = self.peers.get(&owner) else { return };
         let heard_us = peer.heard_us();
         if !peer.down() && peer.reloading() {
-            // It started anew, or gave up, and serves nothing. A heartbeat from before its term says less.
-            if self.now_us >= self.role.term_us + self.config.silent_us && self.next_in_line(owner) {
+            // It started anew, or gave up, and serves nothing. A heartbeat from before its term says less;
+            // one with a higher term says that it gave up to somebody whose word is still on its way.
+            if self.peers.values().any(crate::peer::Peer::higher_term) {
+                self.hold("a higher term is known", out);
+            } else if self.now_us >= self.role.term_us + self.config.silent_us && self.next_in_line(owner) {
                 self.take_over(Fence::Released, heard_us, out);
             }
             return;
@@ -155,6 +158,7 @@ impl Core {
         if never_in_sync {
             // The kernel's own table is what there is to serve from.
             self.audit.due_us = self.now_us;
+            self.audit.whole = false;
         }
     }
 }

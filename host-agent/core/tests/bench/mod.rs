@@ -148,6 +148,8 @@ impl Bench {
             State::Serving | State::Releasing | State::Lapsed => {
                 bench.meet(RELOADING).pass(500_000, true).peer(PathState::Up, 0);
                 bench.finish_walks().coverage();
+                // The audit of a table that nobody told the NIC of.
+                bench.feed(Input::AuditDone(true)).feed(Input::Nic(Event::AuditEnd));
             }
             State::Isolated => {
                 bench.meet(RELOADING).pass(500_000, true).peer(PathState::Silent, 0).pass(1_000_000, false);
