@@ -263,7 +263,10 @@ impl Cluster {
         let clocks = self.members[member].clock.now(self.now);
         agent.nic.poll(clocks);
         let stopped = self.members[member].host_paused(self.now);
-        while !stopped {
+        loop {
+            if stopped {
+                break;
+            }
             let mut actions = Vec::new();
             if let Some(event) = agent.nic.next_event() {
                 self.check.nic_event(self.now, member, &event, &agent);
