@@ -318,7 +318,7 @@ impl Command {
         let slot = Slot::decode(bytes)?;
         let h = &slot.head;
         let peer = h.peer;
-        Ok(match h.operation {
+        let command = match h.operation {
             1 => Self::Upsert { flags: h.flags, cookie: h.cookie, record: slot.first()?.0 },
             2 => Self::Delete { cookie: h.cookie, key: slot.first()?.0.key },
             3 => Self::Peer { peer, session: h.session },
@@ -346,7 +346,30 @@ impl Command {
             14 => run(h).map(|(bucket, count)| Self::Digest { peer, bucket, count })?,
             15 => Self::Confirm { cookie: h.cookie, key: slot.first()?.0.key },
             _ => return Err(DescriptorError),
-        })
+        };
+        if h.records == command.records_count() {
+            Ok(command)
+        } else {
+            Err(DescriptorError)
+        }
+    }
+
+    /// FULL records behind the head.
+    const fn records_count(&self) -> u8 {
+        match self {
+            Self::Upsert { .. } | Self::Delete { .. } | Self::Confirm { .. } => 1,
+            Self::Peer { .. }
+            | Self::Map(_)
+            | Self::Announce { .. }
+            | Self::Resync { .. }
+            | Self::AskRepair { .. }
+            | Self::Installed { .. }
+            | Self::Alive { .. }
+            | Self::Scan { .. }
+            | Self::AuditBegin
+            | Self::AuditEnd
+            | Self::Digest { .. } => 0,
+        }
     }
 }
 
@@ -419,7 +442,7 @@ impl Event {
         if bucket as usize >= BUCKETS_COUNT {
             return Err(DescriptorError);
         }
-        Ok(match h.operation {
+        let event = match h.operation {
             1 => {
                 let (record, stamp) = slot.first()?;
                 let created = h.flags & 1 != 0;
@@ -474,7 +497,34 @@ impl Event {
                 dirty_buckets: h.count,
             },
             _ => return Err(DescriptorError),
-        })
+        };
+        if h.records == event.records_count() {
+            Ok(event)
+        } else {
+            Err(DescriptorError)
+        }
+    }
+
+    /// FULL records behind the head.
+    const fn records_count(&self) -> u8 {
+        match self {
+            Self::Applied { .. }
+            | Self::Deleted { .. }
+            | Self::Row { .. }
+            | Self::AuditMissing { .. }
+            | Self::AuditExtra { .. }
+            | Self::Full { .. } => 1,
+            Self::Merge { ours, .. } => 1 + ours.is_some() as u8,
+            Self::FrameEnd { .. }
+            | Self::Session { .. }
+            | Self::Path { .. }
+            | Self::Term { .. }
+            | Self::Compared { .. }
+            | Self::NotOwner { .. }
+            | Self::ScanEnd { .. }
+            | Self::AuditEnd
+            | Self::Coverage { .. } => 0,
+        }
     }
 }
 
