@@ -238,6 +238,20 @@ pub mod lifetime_class {
     pub const ASSURED: u8 = 3;
     /// On its way out.
     pub const CLOSING: u8 = 4;
+
+    /// The class that status bits and TCP state imply; it replicates, so every source must agree on it.
+    pub const fn of(bits: u16, state: u8) -> u8 {
+        use super::{status, tcp_state};
+        if state >= tcp_state::FIN_WAIT && state <= tcp_state::CLOSE {
+            CLOSING
+        } else if bits & status::ASSURED != 0 {
+            ASSURED
+        } else if bits & status::SEEN_REPLY != 0 {
+            REPLIED
+        } else {
+            NEW
+        }
+    }
 }
 
 /// Window edges of one direction (RFC 9293 sequence space, wrapping).

@@ -11,7 +11,7 @@ mod lifetime;
 mod table;
 mod window;
 
-pub(crate) use lifetime::{class_of, timeout_s};
+pub(crate) use lifetime::timeout_s;
 pub(crate) use window::round_edges;
 
 use crate::parse::{Packet, Segment, Transport, Untracked};
@@ -145,7 +145,7 @@ pub(crate) fn open(packet: &Packet) -> Result<State, Untracked> {
         Transport::Answer => return Err(Untracked::IcmpUnasked),
         Transport::Question | Transport::Other => {}
     }
-    state.class = class_of(state.status, state.tcp_state);
+    state.class = lifetime_class::of(state.status, state.tcp_state);
     Ok(state)
 }
 
@@ -189,7 +189,8 @@ pub(crate) fn step(state: &State, packet: &Packet, context: Context) -> Result<O
     if assured {
         next.status |= status::ASSURED;
     }
-    next.class = if challenged { lifetime_class::CLOSING } else { class_of(next.status, next.tcp_state) };
+    next.class =
+        if challenged { lifetime_class::CLOSING } else { lifetime_class::of(next.status, next.tcp_state) };
     Ok(Outcome::Tracked { state: next, groups, loose })
 }
 

@@ -1,20 +1,6 @@
 //! Lifetime classes, and how long a flow of each protocol and state may be idle.
 
-use formats::flow::{lifetime_class, protocol, status, tcp_state};
-
-/// The lifetime class of a flow with these status bits and this TCP state.
-#[inline]
-pub(crate) fn class_of(bits: u16, state: u8) -> u8 {
-    if (tcp_state::FIN_WAIT..=tcp_state::CLOSE).contains(&state) {
-        lifetime_class::CLOSING
-    } else if bits & status::ASSURED != 0 {
-        lifetime_class::ASSURED
-    } else if bits & status::SEEN_REPLY != 0 {
-        lifetime_class::REPLIED
-    } else {
-        lifetime_class::NEW
-    }
-}
+use formats::flow::{lifetime_class, protocol, tcp_state};
 
 /// Seconds an idle flow lives; the values are the defaults of Linux conntrack.
 pub(crate) fn timeout_s(number: u8, state: u8, class: u8) -> u32 {
@@ -41,6 +27,7 @@ pub(crate) fn timeout_s(number: u8, state: u8, class: u8) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use formats::flow::status;
 
     #[test]
     fn classes_follow_status_and_state() {
@@ -54,7 +41,7 @@ mod tests {
             (assured, tcp_state::CLOSE, lifetime_class::CLOSING),
             (assured, tcp_state::SYN_SENT2, lifetime_class::ASSURED),
         ] {
-            assert_eq!(class_of(bits, state), class, "{bits} {state}");
+            assert_eq!(lifetime_class::of(bits, state), class, "{bits} {state}");
         }
     }
 

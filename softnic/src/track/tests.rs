@@ -207,7 +207,7 @@ proptest! {
                     prop_assert!(!loose && next.tcp_state <= tcp_state::SYN_SENT2);
                     prop_assert_eq!(next.status & state.status, state.status, "status never falls");
                     let challenged = kind >= 4 && next.tcp_state == tcp_state::ESTABLISHED;
-                    let class = class_of(next.status, next.tcp_state);
+                    let class = lifetime_class::of(next.status, next.tcp_state);
                     prop_assert_eq!(next.class, if challenged { lifetime_class::CLOSING } else { class });
                     state = next;
                 }

@@ -226,7 +226,7 @@ impl Row {
             (record.status, record.tcp_state) = (raw as u16 & status::REPLICATED, state);
             if let Some(timeout_s) = self.timeout_s {
                 add(Groups::LIFETIME);
-                (record.class, record.lifetime_s) = (lifetime_class_of(raw as u16, state), timeout_s);
+                (record.class, record.lifetime_s) = (lifetime_class::of(raw as u16, state), timeout_s);
             }
         }
         if let ([Some(original), Some(reply)], [Some(flags), Some(flags_reply)]) =
@@ -355,19 +355,6 @@ fn is_translated(key: &FlowKey, reply: &FlowKey) -> bool {
         return reply.src_port != key.src_port;
     }
     (reply.src_port, reply.dst_port) != (key.dst_port, key.src_port)
-}
-
-/// The lifetime class that status and TCP state imply.
-pub fn lifetime_class_of(bits: u16, state: u8) -> u8 {
-    if (tcp_state::FIN_WAIT..=tcp_state::CLOSE).contains(&state) {
-        lifetime_class::CLOSING
-    } else if bits & status::ASSURED != 0 {
-        lifetime_class::ASSURED
-    } else if bits & status::SEEN_REPLY != 0 {
-        lifetime_class::REPLIED
-    } else {
-        lifetime_class::NEW
-    }
 }
 
 #[cfg(test)]
