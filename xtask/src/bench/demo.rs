@@ -52,6 +52,7 @@ fn measure(acts: &[Act], background: u32) -> Result<Vec<Row>> {
         name,
         unit: "ms",
         value,
+        beside: None,
         bar: bar.map(|bar| (Good::AtMost, bar)),
     };
     let max = |pick: fn(&Spread) -> f64| spreads.iter().map(pick).fold(0.0, f64::max);
@@ -63,6 +64,7 @@ fn measure(acts: &[Act], background: u32) -> Result<Vec<Row>> {
             name: format!("connections alive after {} kills{with}", acts.len()),
             unit: "%",
             value: 100.0 * alive as f64 / all.max(1) as f64,
+            beside: None,
             bar: Some((Good::AtLeast, 100.0)),
         },
     ])

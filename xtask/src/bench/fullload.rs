@@ -93,9 +93,10 @@ fn watch(options: &super::Options, time: Duration) -> Result<Vec<Row>> {
         name: name.into(),
         unit: "",
         value: value as f64,
+        beside: None,
         bar: Some((Good::AtMost, 0.0)),
     };
-    let plain = |name: &str, unit, value| Row { name: name.into(), unit, value, bar: None };
+    let plain = |name: &str, unit, value| Row { name: name.into(), unit, value, beside: None, bar: None };
     let share = |cpu_us: u64| 100.0 * cpu_us as f64 / time.as_micros().max(1) as f64;
     Ok(vec![
         none("false takeovers", count(&["takeover"])),

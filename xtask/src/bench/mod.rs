@@ -6,6 +6,7 @@
 mod demo;
 pub(crate) mod fullload;
 mod mtu;
+mod peer;
 pub(crate) mod storm;
 
 use crate::error::{Error, Result};
@@ -18,6 +19,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "demo", run: demo::run },
     Bench { name: "storm", run: storm::run },
     Bench { name: "mtu", run: mtu::run },
+    Bench { name: "peer", run: peer::run },
     Bench { name: "fullload", run: fullload::run },
 ];
 
@@ -85,23 +87,27 @@ pub(crate) struct Row {
     pub(crate) unit: &'static str,
     /// The value.
     pub(crate) value: f64,
+    /// The same of the program that is measured beside ours; the bar is then on the ratio.
+    pub(crate) beside: Option<f64>,
     /// The bar, where there is one, and its good side.
     pub(crate) bar: Option<(Good, f64)>,
 }
 
 impl Row {
-    /// Value in units of the bar.
+    /// Value in units of the other program's, or else of the bar.
     fn ratio(&self) -> Option<f64> {
         // A bar of nothing has no share.
-        self.bar.filter(|(_, bar)| *bar != 0.0).map(|(_, bar)| self.value / bar)
+        let unit = self.beside.or(self.bar.map(|(_, bar)| bar)).filter(|unit| *unit != 0.0);
+        unit.map(|unit| self.value / unit)
     }
 
     /// Whether the bar is met; a row without one always passes.
     fn is_met(&self) -> bool {
+        let judged = self.beside.map_or(self.value, |beside| self.value / beside);
         match self.bar {
             None => true,
-            Some((Good::AtMost, bar)) => self.value <= bar,
-            Some((Good::AtLeast, bar)) => self.value >= bar,
+            Some((Good::AtMost, bar)) => judged <= bar,
+            Some((Good::AtLeast, bar)) => judged >= bar,
         }
     }
 }
@@ -143,7 +149,7 @@ fn json(measured: &[(&str, Vec<Row>)]) -> String {
                 .map(|row| {
                     serde_json::json!({
                         "name": row.name, "unit": row.unit, "value": row.value,
-                        "bar": row.bar.map(|(_, bar)| bar), "good": row.bar.map(|(good, _)| good),
+                        "beside": row.beside, "bar": row.bar.map(|(_, bar)| bar), "good": row.bar.map(|(good, _)| good),
                         "ratio": row.ratio(), "pass": row.is_met(),
                     })
                 })
@@ -156,7 +162,18 @@ fn json(measured: &[(&str, Vec<Row>)]) -> String {
 }
 
 fn table(measured: &[(&str, Vec<Row>)]) -> String {
-    let mut text = format!("{:<62}{:>10} {:<6}{:>10}{:>8}\n", "measure", "value", "unit", "bar", "ratio");
+    // Only one bench has a second program.
+    let has_beside = measured.iter().flat_map(|(_, rows)| rows).any(|row| row.beside.is_some());
+    let beside = |text: String| if has_beside { format!("{text:>12}") } else { String::new() };
+    let mut text = format!(
+        "{:<62}{:>10} {:<6}{}{:>10}{:>8}\n",
+        "measure",
+        "value",
+        "unit",
+        beside("conntrackd".into()),
+        "bar",
+        "ratio"
+    );
     for (bench, rows) in measured {
         for row in rows {
             let bar = row.bar.map_or("-".into(), |(good, bar)| match good {
@@ -164,10 +181,11 @@ fn table(measured: &[(&str, Vec<Row>)]) -> String {
                 Good::AtLeast => format!("≥ {bar}"),
             });
             let ratio = row.ratio().map_or("-".into(), |ratio| format!("{ratio:.2}"));
+            let other = beside(row.beside.map_or("-".into(), |other| format!("{other:.2}")));
             let verdict = if row.is_met() { "" } else { "  MISSED" };
             let name = format!("{bench}: {}", row.name);
             text.push_str(&format!(
-                "{name:<62}{:>10.2} {:<6}{bar:>10}{ratio:>8}{verdict}\n",
+                "{name:<62}{:>10.2} {:<6}{other}{bar:>10}{ratio:>8}{verdict}\n",
                 row.value, row.unit
             ));
         }
@@ -180,7 +198,7 @@ mod tests {
     use super::*;
 
     fn row(value: f64, bar: Option<(Good, f64)>) -> Row {
-        Row { name: "gap".into(), unit: "ms", value, bar }
+        Row { name: "gap".into(), unit: "ms", value, beside: None, bar }
     }
 
     #[test]
@@ -189,6 +207,15 @@ mod tests {
         assert!(!row(60.1, Some((Good::AtMost, 60.0))).is_met());
         assert!(!row(59.0, Some((Good::AtLeast, 60.0))).is_met());
         assert!(row(1e9, None).is_met());
+    }
+
+    #[test]
+    fn beside_another_program_the_bar_is_on_the_ratio() {
+        let beside = |beside| Row { beside: Some(beside), ..row(2.0, Some((Good::AtMost, 0.4))) };
+        assert!(beside(5.0).is_met() && !beside(4.9).is_met());
+        assert_eq!(beside(5.0).ratio(), Some(0.4));
+        // Nothing measured of the other is no ground for a verdict in our favour.
+        assert!(!beside(0.0).is_met());
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) fn run(options: &super::Options) -> Result<Vec<Row>> {
 }
 
 fn row(name: &str, unit: &'static str, value: f64, bar: (Good, f64)) -> Row {
-    Row { name: name.into(), unit, value, bar: Some(bar) }
+    Row { name: name.into(), unit, value, beside: None, bar: Some(bar) }
 }
 
 fn holds(name: &str, holds: bool) -> Row {

@@ -173,9 +173,16 @@ fn rows(case: &Case, runs: &[&Measured]) -> Vec<Row> {
         name: format!("{name}: {what}"),
         unit,
         value,
+        beside: None,
         bar: Some((Good::AtMost, bar)),
     };
-    let plain = |what: &str, unit, value| Row { name: format!("{name}: {what}"), unit, value, bar: None };
+    let plain = |what: &str, unit, value| Row {
+        name: format!("{name}: {what}"),
+        unit,
+        value,
+        beside: None,
+        bar: None,
+    };
     vec![
         at_most("both kernels equal after the load", "s", most(|run| run.equal_seconds), EQUAL_SECONDS),
         at_most("both agents say so", "s", most(|run| run.said_seconds), EQUAL_SECONDS),
@@ -186,6 +193,7 @@ fn rows(case: &Case, runs: &[&Measured]) -> Vec<Row> {
             name: format!("{name}: pace reached"),
             unit: PACE_UNIT,
             value: least(|run| run.events_per_second),
+            beside: None,
             bar: Some((Good::AtLeast, PACE_SHARE * EVENTS_PER_SECOND as f64)),
         },
         plain("event buffer overruns", "", most(|run| run.overruns as f64)),

@@ -131,11 +131,11 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Writes the configuration; starts nothing.
-    pub(crate) fn prepare(net: &Net, binary: &Path, index: usize) -> Result<Agent> {
+    /// Writes the configuration; starts nothing. `lines` follow its last section, `[timers]`.
+    pub(crate) fn prepare(net: &Net, binary: &Path, index: usize, lines: &str) -> Result<Agent> {
         let folder = net.folder().to_path_buf();
         let agent = Agent { index, binary: binary.into(), folder, child: None, events: Arc::default() };
-        std::fs::write(agent.file("toml"), config(index, &agent.file("sock")))
+        std::fs::write(agent.file("toml"), config(index, &agent.file("sock")) + lines)
             .map_err(Error::system("writing the agent's configuration"))?;
         Ok(agent)
     }
@@ -143,6 +143,11 @@ impl Agent {
     /// The member's name.
     pub(crate) fn name(&self) -> &'static str {
         MEMBERS[self.index]
+    }
+
+    /// The process' id, while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     /// Starts the process and waits until it says so.

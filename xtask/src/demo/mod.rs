@@ -13,7 +13,7 @@ pub(crate) mod plan;
 mod print;
 pub(crate) mod process;
 pub(crate) mod report;
-mod rules;
+pub(crate) mod rules;
 pub(crate) mod stage;
 mod traffic;
 

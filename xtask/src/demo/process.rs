@@ -40,6 +40,11 @@ impl Process {
         Ok(Process { name: words[0].to_owned(), child, stdin, lines })
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a line and waits for its answer.
     pub(crate) fn ask<T: DeserializeOwned>(&mut self, line: &str) -> Result<T> {
         self.send(line)?;

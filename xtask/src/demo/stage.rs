@@ -61,9 +61,14 @@ impl Stage {
 
     /// Prepares and starts both agents.
     pub(crate) fn launch_agents(&mut self, binary: &Path) -> Result<()> {
+        self.launch_agents_with(binary, "")
+    }
+
+    /// The same with lines of configuration of their own, see [`Agent::prepare`].
+    pub(crate) fn launch_agents_with(&mut self, binary: &Path, lines: &str) -> Result<()> {
         assert!(self.agents.is_empty(), "agents are started once");
         for index in 0..MEMBERS.len() {
-            self.agents.push(Agent::prepare(&self.net, binary, index)?);
+            self.agents.push(Agent::prepare(&self.net, binary, index, lines)?);
         }
         for agent in &mut self.agents {
             agent.start(&self.net)?;

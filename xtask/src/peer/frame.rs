@@ -56,6 +56,10 @@ fn neighbour_announcement(mac: [u8; 6], address: Ipv6Addr) -> Vec<u8> {
 pub(crate) struct Flags(pub(crate) u8);
 
 impl Flags {
+    /// The opening of a connection.
+    pub(crate) const SYN: Flags = Flags(0x02);
+    /// The answer to it.
+    pub(crate) const SYN_ACK: Flags = Flags(0x12);
     /// A plain acknowledgement.
     pub(crate) const ACK: Flags = Flags(0x10);
     /// A reset.

@@ -1,5 +1,5 @@
 //! The processes inside the namespaces: traffic, address announcements, stray packets, other
-//! flows, event storms, a wire with faults. They are this same binary, started with a hidden subcommand.
+//! flows, event storms, whole lives of connections, a wire with faults. They are this same binary, started with a hidden subcommand.
 
 mod announce;
 mod client;
@@ -7,6 +7,7 @@ mod connection;
 mod control;
 mod flows;
 mod frame;
+pub(crate) mod lives;
 pub(crate) mod pauses;
 mod raw;
 pub(crate) mod record;
@@ -58,6 +59,13 @@ pub(crate) enum Peer {
         /// Where the draws begin.
         seed: u64,
     },
+    /// Sends whole TCP connections through the gateway, frame by frame, from both of its sides.
+    Lives {
+        /// Namespace of the server's side.
+        server: String,
+        /// Namespace of the standby, whose table shows when a connection was copied.
+        standby: String,
+    },
     /// Sums up this namespace's connection table.
     Table,
     /// Measures how long a processor pauses by itself.
@@ -79,6 +87,7 @@ pub(crate) fn run(peer: &Peer) -> Result<()> {
         Peer::Flows { count } => flows::run(*count),
         Peer::Relay { one, other } => relay::run(&[one.clone(), other.clone()]),
         Peer::Storm { slots, seed } => storm::run(*slots, *seed),
+        Peer::Lives { server, standby } => lives::run(server, standby),
         Peer::Table => table::run(),
         Peer::Pauses { processor } => pauses::run(*processor),
         Peer::Spin => spin(),
