@@ -369,6 +369,7 @@ impl Cluster {
                     let at = now + self.rng.between(2_000, 20_000);
                     self.schedule(at, Event::Power { member, boot, victim: victim as usize });
                 }
+                Action::Listen(all) => self.members[member].kernel.hear_all(all),
                 Action::Drain => {
                     agent.drain = true;
                     agent.reading = true;

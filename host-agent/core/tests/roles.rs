@@ -121,6 +121,18 @@ fn a_planned_move_fences_then_drains_then_releases_and_ends_with_the_peers_term(
 }
 
 #[test]
+fn every_event_is_heard_before_the_gate_opens_and_only_ends_once_it_is_closed() {
+    let mut bench = Bench::at(State::Standby);
+    bench.pass(10_000, true).peer(PathState::Silent, 0).pass(SILENT_US, true);
+    assert_eq!(bench.state(), State::Serving);
+    let place = |wanted: Action| bench.out.iter().position(|action| *action == wanted).expect("done");
+    assert!(place(Action::Listen(true)) < place(Action::RenewLease));
+    bench.term(9, PEER, false);
+    assert_eq!(bench.state(), State::Reloading);
+    assert!(bench.did(&Action::Listen(false)));
+}
+
+#[test]
 fn a_move_that_nobody_takes_is_withdrawn_under_a_higher_term() {
     let mut bench = Bench::at(State::Releasing);
     let term = bench.core.status().term;

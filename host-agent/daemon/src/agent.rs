@@ -1,11 +1,11 @@
-//! The pulse: one real-time thread that moves frames, events and actions between wire, NIC, core and
-//! workers, and renews the lease. It takes no decisions; [`trine_core`] does.
+//! The pulse: one real-time thread that moves frames, events and actions between wire, kernel, NIC, core
+//! and workers, and renews the lease. It takes no decisions; [`trine_core`] does.
 //!
-//! Budget: a turn without load ≤ 50 µs; it never waits for anything but [`wake::wait`]
-//! and the pauses of [`crate::rest`].
+//! Budget: a turn without load ≤ 50 µs; it never waits for anything but its [`Poller`]
+//! and the pauses of [`crate::rest`], and reads only what the poller found ready.
 //!
 //! Order within a turn: frames first (a higher term must be known before our own records go out), then
-//! events, notices, time, and last what leaves.
+//! notices, events of the kernel, time, and last what leaves.
 
 use crate::config::{plain, AgentConfig};
 use crate::control::{Query, Request};
@@ -15,26 +15,29 @@ use crate::linux::address::Prober;
 use crate::linux::lease::{Lease, LeaseConfig, LeaseError};
 use crate::mtu::MtuProbe;
 use crate::rest::Rest;
-use crate::wake::{self, Bell};
+use crate::source::Source;
+use crate::wake::{self, Bell, Poller};
 use crate::wire::Wire;
-use crate::workers::{Drain, Mailbox, Notice, Steering};
+use crate::workers::{Dumped, Mailbox, Notice, Steering};
 use crate::{clock, view, workers};
 use driver::{InProcess, Nic};
 use formats::descriptor::Command;
 use serde_json::{json, Value};
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::Arc;
 use std::time::Duration;
-use trine_core::{Action, Core, Input, KernelOp, Log};
+use trine_core::{Action, Change, Core, Input, KernelFlow, KernelOp, Log};
 
 /// Longest wait of a turn in µs, whatever the timers say.
 const WAIT_US_MAX: u64 = 10_000;
-/// Notices taken in a turn, so that a storm of kernel events never holds frames and lease.
+/// Notices taken in a turn, so that they never hold frames and lease.
 const NOTICES_PER_TURN: usize = 16;
 /// Frames received per turn, in batches of every port.
 const BATCHES_PER_TURN: usize = 4;
+/// How long a packet that passed the fence just before it closed may still take to raise its event, in µs.
+const FENCE_WAIT_US: u64 = 200;
 
 /// What the pulse works on; made by [`crate::start`].
 pub struct Pulse {
@@ -53,15 +56,30 @@ pub struct Pulse {
     pub(crate) signals: OwnedFd,
     pub(crate) ops: Sender<Vec<KernelOp>>,
     pub(crate) dumps: Sender<()>,
-    pub(crate) drains: (Sender<Drain>, Arc<Bell>),
+    pub(crate) source: Source,
+    pub(crate) parts: Receiver<Dumped>,
     pub(crate) steering: Sender<Steering>,
     pub(crate) actions: Vec<Action>,
     /// Commands for which the ring had no room.
     pub(crate) commands: VecDeque<Command>,
     pub(crate) batch: Vec<KernelOp>,
+    /// Events of one read.
+    pub(crate) events: Vec<(Change, KernelFlow)>,
+    /// Part of a dump that waits for the source to be read empty.
+    pub(crate) part: Option<Dumped>,
+    /// From then on an empty source answers [`Action::Drain`], local µs.
+    pub(crate) drain_us: Option<u64>,
     pub(crate) listing: Option<Sender<Value>>,
     pub(crate) moving: Option<Sender<Value>>,
     pub(crate) ended: bool,
+}
+
+/// Places of a pulse's descriptors in its poller: ports, then probers, then these.
+struct Places {
+    probers: usize,
+    bell: usize,
+    signals: usize,
+    source: usize,
 }
 
 impl Pulse {
@@ -71,14 +89,15 @@ impl Pulse {
     /// When the kernel refuses to wait or to read; nothing a peer or operator does.
     pub fn run(mut self) -> std::io::Result<()> {
         let mut rest = Rest::new(clock::local_us());
+        let (mut poller, places) = self.poller();
         while !self.ended {
             let from_us = clock::local_us();
-            self.wait()?;
+            self.wait(&mut poller, &places)?;
             let pause_us = rest.waited(from_us, clock::local_us());
             if pause_us > 0 {
                 std::thread::sleep(Duration::from_micros(pause_us));
             }
-            self.turn()?;
+            self.turn(&poller, &places)?;
         }
         // A member that left serves nothing any more: its gate may go.
         if let Err(error) = self.lease.remove() {
@@ -87,38 +106,34 @@ impl Pulse {
         Ok(())
     }
 
-    fn wait(&self) -> std::io::Result<()> {
-        let fds: Vec<_> = self
-            .wire
-            .fds()
-            .chain(self.probers.iter().map(|(_, prober)| prober.as_fd()))
-            .chain([self.bell.as_fd(), self.signals.as_fd()])
-            .collect();
-        let now_us = clock::local_us();
-        let deadline_us = self.nic.device().next_deadline_us().min(self.core.next_deadline_us());
-        let deadline_us = deadline_us.min(self.mtu.next_us());
-        let timeout_us = deadline_us.saturating_sub(now_us).clamp(50, WAIT_US_MAX);
-        wake::wait(&fds, if self.commands.is_empty() { timeout_us } else { 0 })
+    fn poller(&self) -> (Poller, Places) {
+        let probers = self.wire.ports().len();
+        let bell = probers + self.probers.len();
+        let places = Places { probers, bell, signals: bell + 1, source: bell + 2 };
+        let last: [BorrowedFd<'_>; 3] = [self.bell.as_fd(), self.signals.as_fd(), self.source.as_fd()];
+        let probing = self.probers.iter().map(|(_, prober)| prober.as_fd());
+        (Poller::new(self.wire.fds().chain(probing).chain(last)), places)
     }
 
-    fn turn(&mut self) -> std::io::Result<()> {
-        for _ in 0..BATCHES_PER_TURN {
-            let (engine, mtu) = (self.nic.device_mut().engine(), &mut self.mtu);
-            let mut deliver = |port, frame: &[u8]| {
-                if !mtu.take(clock::local_us(), port, frame) {
-                    engine.receive(now(), port, frame);
-                }
-            };
-            if self.wire.receive(&mut deliver)? == 0 {
-                break;
-            }
-        }
+    fn wait(&self, poller: &mut Poller, places: &Places) -> std::io::Result<()> {
+        let now_us = clock::local_us();
+        let timers = [self.nic.device().next_deadline_us(), self.core.next_deadline_us(), self.mtu.next_us()];
+        let reads = [self.source.due_us(), self.drain_us, self.part.as_ref().map(|_| now_us)];
+        let timer_us = timers.into_iter().min().unwrap_or(u64::MAX).max(now_us + 50);
+        let deadline_us = reads.into_iter().flatten().fold(timer_us, u64::min);
+        let idle = self.commands.is_empty();
+        poller.watch(places.source, self.source.due_us().is_none());
+        poller.wait(if idle { deadline_us.saturating_sub(now_us).min(WAIT_US_MAX) } else { 0 })
+    }
+
+    fn turn(&mut self, poller: &Poller, places: &Places) -> std::io::Result<()> {
+        self.take_frames(poller)?;
         self.nic.device_mut().engine().poll(now());
         self.take_events();
         for index in 0..self.probers.len() {
             let (network, prober) = &mut self.probers[index];
             let network = *network;
-            if prober.answered().unwrap_or(false) {
+            if poller.is_ready(places.probers + index) && prober.answered().unwrap_or(false) {
                 self.feed(Input::Probed { network });
             }
         }
@@ -126,15 +141,14 @@ impl Pulse {
         while let Some((peer, mtu)) = self.mtu.next_verdict() {
             self.feed(Input::SyncMtu { peer, mtu });
         }
-        self.bell.silence();
-        for _ in 0..NOTICES_PER_TURN {
-            let Ok(notice) = self.notices.try_recv() else { break };
-            self.take_notice(notice);
-            self.take_events();
-            // More may wait than one turn takes.
-            self.bell.ring();
+        if poller.is_ready(places.bell) {
+            self.take_notices();
         }
-        if wake::terminated(self.signals.as_fd()) {
+        let source_due = self.source.due_us().is_some_and(|due_us| due_us <= clock::local_us());
+        if source_due || poller.is_ready(places.source) || self.drain_us.is_some() || self.part.is_some() {
+            self.take_kernel_events();
+        }
+        if poller.is_ready(places.signals) && wake::terminated(self.signals.as_fd()) {
             self.feed(Input::Leave);
         }
         self.feed(Input::Tick);
@@ -147,6 +161,79 @@ impl Pulse {
         }
         self.wire.flush();
         Ok(())
+    }
+
+    fn take_frames(&mut self, poller: &Poller) -> std::io::Result<()> {
+        let (engine, mtu) = (self.nic.device_mut().engine(), &mut self.mtu);
+        let mut deliver = |port, frame: &[u8]| {
+            if !mtu.take(clock::local_us(), port, frame) {
+                engine.receive(now(), port, frame);
+            }
+        };
+        for port in (0..self.wire.ports().len()).filter(|port| poller.is_ready(*port)) {
+            let mut batches = 0;
+            while batches < BATCHES_PER_TURN && self.wire.receive(port, &mut deliver)? {
+                batches += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_notices(&mut self) {
+        self.bell.silence();
+        for taken in 1..=NOTICES_PER_TURN {
+            let Ok(notice) = self.notices.try_recv() else { break };
+            match notice {
+                Notice::Input(input) => self.feed(input),
+                Notice::Query(query) => self.query(query),
+            }
+            self.take_events();
+            if taken == NOTICES_PER_TURN {
+                // More may wait than one turn takes.
+                self.bell.ring();
+            }
+        }
+        if self.part.is_none() {
+            self.part = self.parts.try_recv().ok();
+        }
+    }
+
+    /// Events of the kernel, and what has to come behind them.
+    fn take_kernel_events(&mut self) {
+        let from_us = clock::local_us();
+        let mut events = std::mem::take(&mut self.events);
+        let read = self.source.read(from_us, &mut events);
+        for (change, flow) in events.drain(..) {
+            self.feed(Input::Kernel(change, flow));
+        }
+        self.events = events;
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => return self.events_failed(&error),
+        };
+        self.take_events();
+        if read.overrun {
+            self.feed(Input::Overrun);
+        }
+        if !read.empty {
+            return;
+        }
+        if self.drain_us.is_some_and(|drain_us| drain_us <= from_us) {
+            self.drain_us = None;
+            self.feed(Input::Drained);
+        }
+        match self.part.take() {
+            None => return,
+            Some(Dumped::Rows(rows)) => rows.into_iter().for_each(|row| self.feed(Input::AuditRow(row))),
+            Some(Dumped::End(complete)) => self.feed(Input::AuditDone(complete)),
+        }
+        self.part = self.parts.try_recv().ok();
+    }
+
+    /// Without its source an agent must not go on serving: it leaves.
+    fn events_failed(&mut self, error: &std::io::Error) {
+        self.journal.write("events_lost", json!({ "text": error.to_string() }));
+        self.mailbox.put(Notice::Input(Input::Leave));
     }
 
     /// Commands in, events out, until neither moves.
@@ -177,23 +264,6 @@ impl Pulse {
         }
         if let Err(error) = self.nic.ring() {
             self.journal.write("nic_error", json!({ "text": error.to_string() }));
-        }
-    }
-
-    fn take_notice(&mut self, notice: Notice) {
-        match notice {
-            Notice::Kernel(events) => {
-                for (change, flow) in events {
-                    self.feed(Input::Kernel(change, flow));
-                }
-            }
-            Notice::Rows(rows) => {
-                for row in rows {
-                    self.feed(Input::AuditRow(row));
-                }
-            }
-            Notice::Input(input) => self.feed(input),
-            Notice::Query(query) => self.query(query),
         }
     }
 
@@ -230,10 +300,12 @@ impl Pulse {
                     workers::power_off(hook, member, name, self.mailbox.clone());
                 }
             }
-            Action::Drain => {
-                let _ = self.drains.0.send(Drain::Pulse);
-                self.drains.1.ring();
+            Action::Listen(all) => {
+                if let Err(error) = self.source.listen(all) {
+                    self.events_failed(&error);
+                }
             }
+            Action::Drain => self.drain_us = Some(clock::local_us() + FENCE_WAIT_US),
             Action::Dump => drop(self.dumps.send(())),
             Action::Log(log) => self.log(&log),
             Action::Row(record) => {

@@ -15,6 +15,7 @@ pub mod mtu;
 pub mod realtime;
 pub mod replay;
 pub mod rest;
+pub mod source;
 pub mod start;
 pub mod view;
 pub mod wake;

@@ -6,14 +6,15 @@ use crate::config::{AgentConfig, WAYS};
 use crate::device::SoftDevice;
 use crate::journal::Journal;
 use crate::linux::address::{Address, Addresses, Announcer, Prober};
-use crate::linux::conntrack::{EventConfig, EventSource, Reader, Writer};
+use crate::linux::conntrack::{Reader, Writer};
 use crate::linux::lease::{Lease, LeaseConfig};
 use crate::linux::preflight::{self, Requirements, Severity};
 use crate::linux::sysctl;
 use crate::mtu::MtuProbe;
+use crate::source::Source;
 use crate::wake::{self, Bell};
 use crate::wire::Wire;
-use crate::workers::{self, Mailbox, Notice, Steerer};
+use crate::workers::{self, Mailbox, Notice, Steerer, DUMPED_MAX};
 use crate::{clock, control, realtime};
 use driver::{InProcess, Nic, RingOptions, Settings};
 use formats::limits::PORTS_MAX;
@@ -21,7 +22,7 @@ use formats::Groups;
 use serde_json::json;
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{channel, sync_channel};
 use std::sync::Arc;
 use trine_core::{Core, Input, SyncMtu};
 
@@ -64,8 +65,7 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
     let bell = Arc::new(Bell::new()?);
     let mailbox = Mailbox { notices: notices_in, bell: bell.clone() };
     let writer = Writer::open()?;
-    let events = EventConfig { ignored_portids: vec![writer.portid()], ..EventConfig::default() };
-    let source = EventSource::open(&events)?;
+    let source = Source::open(vec![writer.portid()])?;
 
     let mut steerer = steerer(&config, &wire, addresses, journal.clone())?;
     // A member that starts owns nothing, whatever an earlier life left on its interfaces.
@@ -73,19 +73,16 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
 
     let (ops, ops_out) = channel();
     let (dumps, dumps_out) = channel();
-    let (drain, drain_out) = channel();
+    let (parts_in, parts) = sync_channel(DUMPED_MAX);
     let (steering, orders) = channel();
-    let drain_bell = Arc::new(Bell::new()?);
     let (verifier, dumper) = (Reader::open()?, Reader::open()?);
     let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new().name(name.into()).spawn(body).map(drop)
     };
-    let (to, ring) = (mailbox.clone(), drain_bell.clone());
-    spawn("events", Box::new(move || workers::read_events(source, ring, drain_out, to)))?;
     let to = mailbox.clone();
     spawn("writer", Box::new(move || workers::write_kernel(writer, verifier, ops_out, to)))?;
-    let (to, drains, ring) = (mailbox.clone(), drain.clone(), drain_bell.clone());
-    spawn("dumps", Box::new(move || workers::dump_kernel(dumper, dumps_out, drains, ring, to)))?;
+    let ring = bell.clone();
+    spawn("dumps", Box::new(move || workers::dump_kernel(dumper, dumps_out, parts_in, ring)))?;
     let steer = std::thread::Builder::new().name("steer".into()).spawn(move || steerer.run(orders))?;
     let to = mailbox.clone();
     control::serve(&config.control, move |query| to.put(Notice::Query(query)))?;
@@ -126,11 +123,15 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
         signals,
         ops,
         dumps,
-        drains: (drain, drain_bell),
+        source,
+        parts,
         steering,
         actions: Vec::new(),
         commands: std::collections::VecDeque::new(),
         batch: Vec::new(),
+        events: Vec::new(),
+        part: None,
+        drain_us: None,
         listing: None,
         moving: None,
         ended: false,

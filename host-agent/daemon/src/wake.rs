@@ -44,26 +44,53 @@ impl AsFd for Bell {
     }
 }
 
-/// Waits until one of the descriptors is readable, at most `timeout_us`.
-///
-/// # Errors
-/// Anything but an interruption by a signal.
-pub fn wait(fds: &[BorrowedFd<'_>], timeout_us: u64) -> io::Result<()> {
-    let mut polled: Vec<libc::pollfd> =
-        fds.iter().map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }).collect();
-    let timeout = libc::timespec {
-        tv_sec: (timeout_us / 1_000_000) as libc::time_t,
-        tv_nsec: (timeout_us % 1_000_000 * 1_000) as libc::c_long,
-    };
-    // SAFETY: `polled` and `timeout` live through the call, no signal mask is given.
-    let result =
-        unsafe { libc::ppoll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, &timeout, std::ptr::null()) };
-    match result {
-        0.. => Ok(()),
-        _ => match io::Error::last_os_error() {
+/// Descriptors of which one thread waits for any.
+pub struct Poller {
+    polled: Vec<libc::pollfd>,
+}
+
+impl Poller {
+    /// Watches `fds`, which must stay open as long as this lives; they are known by their place.
+    pub fn new<'a>(fds: impl IntoIterator<Item = BorrowedFd<'a>>) -> Self {
+        let polled = fds
+            .into_iter()
+            .map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 })
+            .collect();
+        Self { polled }
+    }
+
+    /// Watches a descriptor or looks away from it until told otherwise.
+    pub fn watch(&mut self, place: usize, on: bool) {
+        self.polled[place].events = if on { libc::POLLIN } else { 0 };
+    }
+
+    /// Waits until a watched descriptor is readable, at most `timeout_us`.
+    ///
+    /// # Errors
+    /// Anything but an interruption by a signal.
+    pub fn wait(&mut self, timeout_us: u64) -> io::Result<()> {
+        let timeout = libc::timespec {
+            tv_sec: (timeout_us / 1_000_000) as libc::time_t,
+            tv_nsec: (timeout_us % 1_000_000 * 1_000) as libc::c_long,
+        };
+        let (polled, count) = (self.polled.as_mut_ptr(), self.polled.len() as libc::nfds_t);
+        // SAFETY: `polled` and `timeout` live through the call, no signal mask is given. A descriptor
+        // closed meanwhile is reported, not followed.
+        let result = unsafe { libc::ppoll(polled, count, &timeout, std::ptr::null()) };
+        if result >= 0 {
+            return Ok(());
+        }
+        // An interrupted call says nothing of any descriptor.
+        self.polled.iter_mut().for_each(|polled| polled.revents = 0);
+        match io::Error::last_os_error() {
             error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             error => Err(error),
-        },
+        }
+    }
+
+    /// Whether the last wait found something to read there, or an error that reading will tell.
+    pub fn is_ready(&self, place: usize) -> bool {
+        self.polled[place].revents != 0
     }
 }
 

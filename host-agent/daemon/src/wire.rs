@@ -58,34 +58,29 @@ impl Wire {
         self.ports.iter().map(AsFd::as_fd)
     }
 
-    /// Reads what waits, at most one batch per port; returns the number of frames.
+    /// Reads one batch of what waits on a port; whether more may wait.
     ///
     /// # Errors
     /// What the kernel says of a port; an interface that is down is not an error.
-    pub fn receive(&mut self, deliver: &mut dyn FnMut(u8, &[u8])) -> io::Result<usize> {
-        let mut count = 0;
+    pub fn receive(&mut self, number: usize, deliver: &mut dyn FnMut(u8, &[u8])) -> io::Result<bool> {
         let (tags, scratch) = (&self.tags, &mut self.scratch);
-        for (number, port) in self.ports.iter_mut().enumerate() {
-            let result = port.recv_batch(&mut |frame| {
-                if number == 0 {
-                    return deliver(0, frame);
-                }
-                if frame.len() < MACS_BYTES {
-                    return deliver(number as u8, frame);
-                }
-                scratch.clear();
-                scratch.extend_from_slice(&frame[..MACS_BYTES]);
-                scratch.extend_from_slice(tags);
-                scratch.extend_from_slice(&frame[MACS_BYTES..]);
-                deliver(number as u8, scratch);
-            });
-            match result {
-                Ok(received) => count += received,
-                Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => {}
-                Err(error) => return Err(error),
+        let port = &mut self.ports[number];
+        let batch_max = port.batch_max();
+        let result = port.recv_batch(&mut |frame| {
+            if number == 0 || frame.len() < MACS_BYTES {
+                return deliver(number as u8, frame);
             }
+            scratch.clear();
+            scratch.extend_from_slice(&frame[..MACS_BYTES]);
+            scratch.extend_from_slice(tags);
+            scratch.extend_from_slice(&frame[MACS_BYTES..]);
+            deliver(number as u8, scratch);
+        });
+        match result {
+            Ok(received) => Ok(received == batch_max),
+            Err(error) if error.raw_os_error() == Some(libc::ENETDOWN) => Ok(false),
+            Err(error) => Err(error),
         }
-        Ok(count)
     }
 
     /// Takes a frame of the engine; it leaves with [`flush`](Self::flush).

@@ -1,31 +1,25 @@
-//! The threads around the pulse: kernel source, kernel writer, dumps, addresses, power hook.
+//! The threads around the pulse: kernel writer, dumps, addresses, power hook.
 //!
 //! Each does blocking work, reports through the [`Mailbox`] and decides nothing. What waits between
 //! threads is bounded by what the pulse has under way (operations) or by the kernel's own buffers.
 
 use crate::journal::Journal;
 use crate::linux::address::{Address, Addresses, Announcer};
-use crate::linux::conntrack::{EventSource, Op, Outcome, Reader, Writer};
-use crate::linux::ctnetlink::{CtKind, CtMessage, Unsupported};
-use crate::linux::netlink::Received;
-use crate::wake::{self, Bell};
+use crate::linux::conntrack::{Op, Outcome, Reader, Writer};
+use crate::source::flow;
+use crate::wake::Bell;
 use crate::{control, realtime};
 use serde_json::json;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::Arc;
-use std::time::Duration;
-use trine_core::{Change, Input, KernelError, KernelFlow, KernelOp, Unprotected};
+use std::time::{Duration, Instant};
+use trine_core::{Input, KernelError, KernelFlow, KernelOp};
 
 /// What reaches the pulse from other threads.
-#[allow(clippy::large_enum_variant)] // storms come as vectors
+#[allow(clippy::large_enum_variant)] // few are under way at a time
 pub enum Notice {
-    /// Kernel events in order.
-    Kernel(Vec<(Change, KernelFlow)>),
-    /// Rows of a dump.
-    Rows(Vec<KernelFlow>),
     /// Anything that is an input as it stands.
     Input(Input),
     /// A request of an operator.
@@ -46,96 +40,6 @@ impl Mailbox {
     pub fn put(&self, notice: Notice) {
         let _ = self.notices.send(notice);
         self.bell.ring();
-    }
-}
-
-fn flow(message: &CtMessage) -> KernelFlow {
-    let unprotected = message.unsupported.map(|reason| match reason {
-        Unsupported::Helper => Unprotected::Helper,
-        Unsupported::SequenceAdjustment => Unprotected::SequenceAdjusted,
-        Unsupported::Synproxy => Unprotected::SynProxy,
-        Unsupported::Expected => Unprotected::Related,
-        Unsupported::Offload => Unprotected::Offloaded,
-        Unsupported::DirectionalZone => Unprotected::DirectionalZone,
-    });
-    KernelFlow { record: message.record, ct_id: message.ct_id, unprotected }
-}
-
-/// Events in one notice.
-const EVENTS_BATCH: usize = 512;
-/// Above this many events in a wake-up the source drains on a timer: half the cost per event.
-const BUSY_EVENTS: usize = 64;
-const BUSY_WAIT: Duration = Duration::from_millis(1);
-/// How long a packet that passed the fence just before it closed may still take to raise its event.
-const FENCE_WAIT: Duration = Duration::from_micros(200);
-
-/// Who asks for the source to be read until it is empty.
-pub enum Drain {
-    /// The pulse: [`Input::Drained`] follows the last event.
-    Pulse,
-    /// The dump: its rows must follow the events raised before they were read.
-    Dump(Sender<()>),
-}
-
-/// Reads kernel events until the process ends; `drain` rings for what waits in `drains`.
-pub fn read_events(mut source: EventSource, drain: Arc<Bell>, drains: Receiver<Drain>, mailbox: Mailbox) {
-    // Without it a busy host delays copies, and may overrun the events' buffer.
-    let _ = realtime::renice(realtime::TABLE_NICE);
-    let mut batch = Vec::with_capacity(EVENTS_BATCH);
-    loop {
-        if let Err(error) = wake::wait(&[source.as_fd(), drain.as_fd()], 1_000_000) {
-            return mailbox.put(Notice::Input(fatal("conntrack events", &error)));
-        }
-        drain.silence();
-        let wanted: Vec<Drain> = drains.try_iter().collect();
-        let count = drain_source(&mut source, &mut batch, &mailbox);
-        if !wanted.is_empty() {
-            std::thread::sleep(FENCE_WAIT);
-            drain_source(&mut source, &mut batch, &mailbox);
-            for drain in wanted {
-                match drain {
-                    Drain::Pulse => mailbox.put(Notice::Input(Input::Drained)),
-                    Drain::Dump(done) => drop(done.send(())),
-                }
-            }
-        } else if count > BUSY_EVENTS {
-            std::thread::sleep(BUSY_WAIT);
-        }
-    }
-}
-
-fn fatal(what: &str, error: &dyn std::fmt::Display) -> Input {
-    // Without its source an agent must not go on serving: it leaves.
-    eprintln!("trine: {what}: {error}");
-    Input::Leave
-}
-
-fn drain_source(source: &mut EventSource, batch: &mut Vec<(Change, KernelFlow)>, mailbox: &Mailbox) -> usize {
-    let mut count = 0;
-    loop {
-        let received = source.receive(|message| {
-            let change = match message.kind {
-                CtKind::New => Change::New,
-                CtKind::Update => Change::Update,
-                CtKind::Destroy => Change::Destroy,
-            };
-            batch.push((change, flow(&message)));
-        });
-        count += batch.len();
-        if !batch.is_empty()
-            && (batch.len() >= EVENTS_BATCH || !matches!(received, Ok(Received::Datagrams(_))))
-        {
-            mailbox.put(Notice::Kernel(std::mem::replace(batch, Vec::with_capacity(EVENTS_BATCH))));
-        }
-        match received {
-            Ok(Received::Datagrams(_)) => {}
-            Ok(Received::Overrun) => mailbox.put(Notice::Input(Input::Overrun)),
-            Ok(Received::Empty) => return count,
-            Err(error) => {
-                mailbox.put(Notice::Input(fatal("conntrack events", &error)));
-                return count;
-            }
-        }
     }
 }
 
@@ -196,37 +100,52 @@ fn flush(writer: &mut Writer, ops: &[KernelOp], failed: &mut Vec<(KernelOp, Kern
     }
 }
 
-/// Rows in one notice.
-const ROWS_BATCH: usize = 512;
+/// A part of a dump of the kernel's table.
+pub enum Dumped {
+    /// Rows, in the table's order.
+    Rows(Vec<KernelFlow>),
+    /// The dump is complete, or broke off.
+    End(bool),
+}
 
-/// Dumps the kernel's table each time it is asked. Rows go behind every event raised before they were read:
-/// an event that came after a newer row would take the flow back.
-pub fn dump_kernel(
-    mut reader: Reader,
-    requests: Receiver<()>,
-    drains: Sender<Drain>,
-    bell: Arc<Bell>,
-    mailbox: Mailbox,
-) {
-    let put = |rows| {
-        let (done, drained) = mpsc::channel();
-        if drains.send(Drain::Dump(done)).is_ok() {
-            bell.ring();
-            // An error says that the reader of events ended, and with it the agent.
-            let _ = drained.recv();
-        }
-        mailbox.put(Notice::Rows(rows));
+/// Parts that wait for the pulse before the dump does: the kernel holds the rest.
+pub const DUMPED_MAX: usize = 8;
+/// Rows in one part.
+const ROWS_BATCH: usize = 512;
+/// How long a row waits before the pulse gets it: an event that was built before the row was read may take
+/// as long to reach the pulse's socket, and would take the flow back behind the row.
+const ROWS_WAIT: Duration = Duration::from_micros(200);
+
+/// Dumps the kernel's table each time it is asked. The pulse takes rows behind every event that waits when
+/// they come.
+pub fn dump_kernel(mut reader: Reader, requests: Receiver<()>, parts: SyncSender<Dumped>, bell: Arc<Bell>) {
+    // Without it a busy host delays copies.
+    let _ = realtime::renice(realtime::TABLE_NICE);
+    let put = |part| {
+        // A pulse that ended needs no rows.
+        let _ = parts.send(part);
+        bell.ring();
     };
     for () in requests {
+        // A batch leaves when the next one is read, so that its wait costs nothing in a long dump.
+        let mut aging: Option<(Instant, Vec<KernelFlow>)> = None;
+        let mut hand_over = |next: Option<Vec<KernelFlow>>| {
+            let next = next.map(|rows| (Instant::now(), rows));
+            if let Some((read, rows)) = std::mem::replace(&mut aging, next) {
+                std::thread::sleep(ROWS_WAIT.saturating_sub(read.elapsed()));
+                put(Dumped::Rows(rows));
+            }
+        };
         let mut rows = Vec::with_capacity(ROWS_BATCH);
         let result = reader.dump(|message| {
             rows.push(flow(&message));
             if rows.len() == ROWS_BATCH {
-                put(std::mem::replace(&mut rows, Vec::with_capacity(ROWS_BATCH)));
+                hand_over(Some(std::mem::replace(&mut rows, Vec::with_capacity(ROWS_BATCH))));
             }
         });
-        put(rows);
-        mailbox.put(Notice::Input(Input::AuditDone(result.is_ok())));
+        hand_over(Some(rows));
+        hand_over(None);
+        put(Dumped::End(result.is_ok()));
     }
 }
 

@@ -148,6 +148,7 @@ impl Core {
         self.announce(out);
         self.coverage.dirty_buckets = ALL;
         self.role.renewed_us = self.now_us;
+        self.listen(true, out);
         out.push(Action::RenewLease);
         out.push(Action::TakeAddresses);
         out.push(Action::Log(Log::Serving(term)));

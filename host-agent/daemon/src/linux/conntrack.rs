@@ -27,8 +27,9 @@ pub const RECEIVE_BUFFER_BYTES: usize = 256 << 20;
 const EVENT_BYTES_MAX: usize = 4 << 10;
 /// Room for one datagram of a dump; the kernel fills what the reader offers, up to 32 KiB.
 const DUMP_BYTES_MAX: usize = 32 << 10;
-/// Multicast groups: new, update, destroy.
-const GROUPS: [u32; 3] = [1, 2, 3];
+/// Multicast groups of what begins and changes, and of what ends.
+const GROUPS_LIFE: [u32; 2] = [1, 2];
+const GROUP_DESTROY: u32 = 3;
 /// Port ids a filter can name; classic BPF jumps over at most 255 instructions.
 pub const IGNORED_PORTIDS_MAX: usize = 16;
 /// Longest wait for the next datagram of an answer that the kernel has already begun.
@@ -81,11 +82,22 @@ impl EventSource {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
         sys::attach_filter(socket.as_fd(), &echo_filter(&config.ignored_portids))?;
-        for group in GROUPS {
-            socket.join(group)?;
-        }
+        socket.join(GROUP_DESTROY)?;
         let batch = Batch::new(BATCH_MAX, EVENT_BYTES_MAX, 0);
-        Ok(Self { socket, batch, counters: EventCounters::default() })
+        let mut source = Self { socket, batch, counters: EventCounters::default() };
+        source.listen(true)?;
+        Ok(source)
+    }
+
+    /// Hears every event, or only that flows ended. The kernel builds no message for which nobody listens.
+    ///
+    /// # Errors
+    /// What the kernel says of the socket.
+    pub fn listen(&mut self, all: bool) -> io::Result<()> {
+        GROUPS_LIFE.into_iter().try_for_each(|group| match all {
+            true => self.socket.join(group),
+            false => self.socket.leave(group),
+        })
     }
 
     /// Delivers at most one batch of waiting events, without blocking.

@@ -165,6 +165,11 @@ impl Port {
         self.interface.index
     }
 
+    /// Frames that one call of [`recv_batch`](Self::recv_batch) brings at most.
+    pub fn batch_max(&self) -> usize {
+        self.batch.capacity()
+    }
+
     /// What went through so far.
     pub fn counters(&self) -> PortCounters {
         self.counters

@@ -298,6 +298,11 @@ impl Socket {
         self.set(libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, group as i32)
     }
 
+    /// Leaves a multicast group.
+    pub fn leave(&self, group: u32) -> io::Result<()> {
+        self.set(libc::SOL_NETLINK, libc::NETLINK_DROP_MEMBERSHIP, group as i32)
+    }
+
     /// Acknowledgements no longer repeat the request.
     pub fn short_acks(&self) -> io::Result<()> {
         self.set(libc::SOL_NETLINK, libc::NETLINK_CAP_ACK, 1)

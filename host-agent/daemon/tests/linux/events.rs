@@ -67,6 +67,22 @@ fn own_echoes_are_dropped_and_another_writers_events_are_seen() {
 }
 
 #[test]
+fn a_copy_hears_ends_only() {
+    tracking_namespace().run(|| {
+        let (mut writer, mut source, record) = (Writer::open().unwrap(), source(&[]), translated(1));
+        source.listen(false).unwrap();
+        assert_eq!(execute(&mut writer, Op::Create { record: &record, timeout_s: 300 }), Outcome::Ok);
+        assert_eq!(execute(&mut writer, Op::Update { record: &record, timeout_s: Some(99) }), Outcome::Ok);
+        assert_eq!(execute(&mut writer, Op::Delete { key: &record.key, ct_id: None }), Outcome::Ok);
+        let first = await_readable(&mut source, |source| next(source).first().copied());
+        assert_eq!((first.kind, first.record.key), (CtKind::Destroy, record.key));
+        source.listen(true).unwrap();
+        assert_eq!(execute(&mut writer, Op::Create { record: &record, timeout_s: 300 }), Outcome::Ok);
+        assert_eq!(await_readable(&mut source, |source| next(source).pop()).kind, CtKind::New);
+    });
+}
+
+#[test]
 fn an_overrun_is_never_hidden() {
     tracking_namespace().run(|| {
         let config = EventConfig { receive_buffer_bytes: 16 << 10, ..Default::default() };
