@@ -2,7 +2,6 @@
 
 use crate::Softnic;
 use formats::descriptor::{Event, PathState};
-use formats::limits::*;
 use formats::unit::{heartbeat, kind, HeartbeatUnit};
 use formats::Record;
 
@@ -64,17 +63,21 @@ impl Softnic {
     }
 
     fn heartbeat(&self) -> HeartbeatUnit {
-        let owned = (0..BUCKETS_COUNT as u16).filter(|bucket| self.owns(*bucket)).count();
-        let verified =
-            self.buckets.iter().filter(|b| b.verified && b.copy_of(self.config.member).is_some()).count();
+        let (member, session) = (self.config.member, self.config.session);
+        let (mut owned, mut verified, mut term) = (0, 0, 0);
+        for b in &self.buckets {
+            owned += u16::from(b.owner == member && b.owner_session == session);
+            verified += u16::from(b.verified && b.copy_of(member).is_some());
+            term = term.max(b.term.0);
+        }
         HeartbeatUnit {
             kind: kind::HEARTBEAT,
             flags: self.beats.flags & !heartbeat::HEARS_YOU | heartbeat::HOST_ALIVE,
             data_links: self.beats.data_links,
-            buckets_owned: owned as u16,
-            buckets_verified: verified as u16,
+            buckets_owned: owned,
+            buckets_verified: verified,
             lease_us: self.beats.lease_us,
-            term: self.buckets.iter().map(|b| b.term.0).max().unwrap_or(0),
+            term,
             ..HeartbeatUnit::default()
         }
     }

@@ -97,6 +97,8 @@ pub struct Softnic {
     jobs: VecDeque<Job>,
     /// Snapshots asked of survivors, by bucket and peer.
     pulls: BTreeMap<(u16, u8), Pull>,
+    /// Some bucket may be proposing.
+    any_proposing: bool,
     beats: Beats,
     coverage: Coverage,
     /// Number of the current audit; entries remember the audit that painted them.
@@ -145,6 +147,7 @@ impl Softnic {
             report: Report::new(config.events_max),
             jobs: VecDeque::new(),
             pulls: BTreeMap::new(),
+            any_proposing: false,
             beats: Beats::new(now.local_us),
             coverage: Coverage::new(now.local_us),
             audit: 0,
@@ -239,8 +242,7 @@ impl Softnic {
     }
 
     fn work_is_pending(&self) -> bool {
-        self.peers.iter().any(|peer| peer.session != 0 && peer.has_sweeps())
-            || self.buckets.iter().any(|bucket| bucket.proposing.is_some())
+        self.peers.iter().any(|peer| peer.session != 0 && peer.has_sweeps()) || self.any_proposing
     }
 
     /// One counter.

@@ -67,6 +67,7 @@ impl Softnic {
             None if owned => old_term,
             None => return,
         };
+        self.any_proposing = true;
         b.proposing = Some(Proposing {
             target: owner,
             term,
@@ -103,12 +104,16 @@ impl Softnic {
     }
 
     pub(crate) fn run_proposals(&mut self) {
+        if !std::mem::take(&mut self.any_proposing) {
+            return;
+        }
         let mut budget = BUDGET_RECORDS;
         for bucket in 0..BUCKETS_COUNT as u16 {
             if let Some(mut proposing) = self.buckets[bucket as usize].proposing {
                 self.propose(bucket, &mut proposing, &mut budget);
                 let done = proposing.scanned && proposing.outstanding == 0;
                 self.buckets[bucket as usize].proposing = (!done).then_some(proposing);
+                self.any_proposing |= !done;
                 if done {
                     self.buckets[bucket as usize].gapped = true;
                     self.ask(proposing.target, bucket, false);
