@@ -12,6 +12,7 @@ use crate::control::{Query, Request};
 use crate::device::{now, SoftDevice};
 use crate::journal::Journal;
 use crate::linux::address::Prober;
+use crate::linux::conntrack::Writer;
 use crate::linux::lease::{Lease, LeaseConfig, LeaseError};
 use crate::mtu::MtuProbe;
 use crate::rest::Rest;
@@ -55,6 +56,10 @@ pub struct Pulse {
     pub(crate) mailbox: Mailbox,
     pub(crate) signals: OwnedFd,
     pub(crate) ops: Sender<Vec<KernelOp>>,
+    /// Operations that the writer's thread has yet to report.
+    pub(crate) ops_outstanding: u64,
+    /// The pulse's own writer, for few operations of a copy.
+    pub(crate) writer: Writer,
     pub(crate) dumps: Sender<()>,
     pub(crate) source: Source,
     pub(crate) parts: Receiver<Dumped>,
@@ -184,7 +189,12 @@ impl Pulse {
         for taken in 1..=NOTICES_PER_TURN {
             let Ok(notice) = self.notices.try_recv() else { break };
             match notice {
-                Notice::Input(input) => self.feed(input),
+                Notice::Input(input) => {
+                    if let Input::KernelDone { performed, .. } = &input {
+                        self.ops_outstanding -= performed;
+                    }
+                    self.feed(input);
+                }
                 Notice::Query(query) => self.query(query),
             }
             self.take_events();
@@ -349,11 +359,22 @@ impl Pulse {
         }
     }
 
-    /// Operations leave once a turn, so that the writer gets batches.
+    /// Operations leave once a turn, so that the writer gets batches. Few of a copy are performed here,
+    /// behind none that wait: their acknowledgement then leaves within this turn. A member that serves
+    /// hands all over, because the kernel may hold a writer up while somebody else changes the whole table.
     fn submit_ops(&mut self) {
-        if !self.batch.is_empty() {
-            let _ = self.ops.send(std::mem::take(&mut self.batch));
+        if self.batch.is_empty() {
+            return;
         }
+        let ops = std::mem::take(&mut self.batch);
+        if self.ops_outstanding == 0 && !self.core.serving() {
+            if let Some(failed) = workers::perform_few(&mut self.writer, &ops) {
+                self.feed(Input::KernelDone { performed: ops.len() as u64, failed });
+                return self.take_events();
+            }
+        }
+        self.ops_outstanding += ops.len() as u64;
+        let _ = self.ops.send(ops);
     }
 
     fn query(&mut self, query: Query) {

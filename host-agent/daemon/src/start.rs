@@ -65,7 +65,8 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
     let bell = Arc::new(Bell::new()?);
     let mailbox = Mailbox { notices: notices_in, bell: bell.clone() };
     let writer = Writer::open()?;
-    let source = Source::open(vec![writer.portid()])?;
+    let direct = Writer::open()?;
+    let source = Source::open(vec![writer.portid(), direct.portid()])?;
 
     let mut steerer = steerer(&config, &wire, addresses, journal.clone())?;
     // A member that starts owns nothing, whatever an earlier life left on its interfaces.
@@ -122,6 +123,8 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
         mailbox,
         signals,
         ops,
+        ops_outstanding: 0,
+        writer: direct,
         dumps,
         source,
         parts,

@@ -73,6 +73,21 @@ pub fn write_kernel(mut writer: Writer, mut reader: Reader, ops: Receiver<Vec<Ke
     }
 }
 
+/// Operations that a pulse performs itself rather than wait for two wake-ups: at most 0.3 ms of work.
+const DIRECT_MAX: usize = 128;
+
+/// Performs operations at once, if they are few and of the kind that a copy needs; returns those that
+/// failed. `None` leaves them to [`write_kernel`].
+pub fn perform_few(writer: &mut Writer, ops: &[KernelOp]) -> Option<Vec<(KernelOp, KernelError)>> {
+    if ops.len() > DIRECT_MAX || ops.iter().any(|op| matches!(op, KernelOp::Verify { .. })) {
+        return None;
+    }
+    let mut failed = Vec::new();
+    ops.iter().enumerate().for_each(|(index, op)| writer.push(index as u64, writer_op(op)));
+    flush(writer, ops, &mut failed);
+    Some(failed)
+}
+
 fn writer_op(op: &KernelOp) -> Op<'_> {
     match op {
         KernelOp::Create { record, timeout_s } => Op::Create { record, timeout_s: *timeout_s },
