@@ -84,6 +84,9 @@ pub mod upsert {
     pub const AUDIT: u8 = 1 << 1;
     /// The outcome of a join: replaces the flow, restamped.
     pub const JOIN: u8 = 1 << 2;
+    /// The host makes the kernel's entry anew: the life goes on under another cookie, 0 for one not known
+    /// yet. A flow that is not there is not made.
+    pub const REMADE: u8 = 1 << 3;
 }
 
 /// What the host asks of the NIC.

@@ -34,6 +34,9 @@ impl Softnic {
                 return self.add_absent(at, record);
             }
         }
+        if flags & upsert::REMADE != 0 {
+            return self.rename_life(found, cookie, &record.key);
+        }
         if let Some(at) = found.filter(|at| self.names_life(*at, &record.key)) {
             return self.state_life(at, cookie, record);
         }
@@ -47,9 +50,9 @@ impl Softnic {
                 }
             },
         };
+        self.table[at].audit = self.audit;
+        let renews = flags & (upsert::NEW | upsert::JOIN) != 0 || self.is_reborn(at, cookie);
         let entry = &mut self.table[at];
-        entry.audit = self.audit;
-        let renews = flags & (upsert::NEW | upsert::JOIN) != 0;
         if renews || !entry.is_live() || entry.record.key != record.key {
             entry.cookie = cookie;
             self.make_flow(at, flags, record);
@@ -58,6 +61,28 @@ impl Softnic {
             entry.cookie = if cookie == 0 { entry.cookie } else { cookie };
             self.change_flow(at, &self.host_groups(at, record));
         }
+    }
+
+    /// Whether the kernel's entry is another than the one this life was named after: events that told of its
+    /// end and of the next begin were lost. Names from before this term count for nothing, because a host
+    /// that does not serve makes its entries anew.
+    fn is_reborn(&self, at: u32, cookie: u32) -> bool {
+        let entry = &self.table[at];
+        let named = cookie != 0 && entry.cookie != 0 && cookie != entry.cookie;
+        named && entry.stamp.term == self.buckets[id_bucket(entry.id)].term
+    }
+
+    /// The host made the kernel's entry of a life anew.
+    fn rename_life(&mut self, found: Option<u32>, cookie: u32, key: &FlowKey) {
+        let audit = self.audit;
+        if let Some(at) = found {
+            let entry = &mut self.table[at];
+            if entry.is_live() && entry.record.key == *key {
+                // A row of the running audit may be older than the new entry.
+                (entry.cookie, entry.audit) = (cookie, audit);
+            }
+        }
+        self.count(Counter::FlowsUnchanged);
     }
 
     /// A row of the audit that no copy here accounts for: the host may remove it from its kernel.

@@ -46,7 +46,7 @@ impl Core {
     /// count, so none may be older than what the NIC told and the kernel's writer has yet to do.
     fn can_audit(&self) -> bool {
         match self.state {
-            State::Serving => self.sink.is_idle(),
+            State::Serving => self.sink.is_idle() && self.races.are_settled() && self.mend.is_idle(),
             State::Standby => true,
             State::Reloading | State::Releasing | State::Isolated | State::Lapsed => false,
         }

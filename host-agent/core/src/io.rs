@@ -123,7 +123,7 @@ pub enum Input {
     KernelDone { performed: u64, failed: Vec<(KernelOp, KernelError)> },
     /// A verified entry does not exist.
     Gone { key: FlowKey, ct_id: u32 },
-    /// The event source was empty after the fence of a release.
+    /// The event source was empty after the last [`Action::Drain`].
     Drained,
     /// A probe of this data network was answered.
     Probed { network: u8 },
@@ -270,7 +270,7 @@ pub enum Action {
     /// Hear every event of the kernel's table, or only that entries ended: a copy's table changes by our own
     /// operations alone, and each would raise an event (45 % of what the operation costs, measured).
     Listen(bool),
-    /// Read the event source until it is empty, then [`Input::Drained`].
+    /// Read the event source until it is empty, then [`Input::Drained`]; one answers all asked for before.
     Drain,
     /// Dump the kernel's table as [`Input::AuditRow`]s.
     Dump,

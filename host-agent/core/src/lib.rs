@@ -16,6 +16,7 @@ pub mod io;
 pub mod join;
 mod mend;
 mod peer;
+mod race;
 mod role;
 mod scan;
 mod sink;
@@ -60,6 +61,7 @@ pub struct Core {
     pub(crate) source: source::Source,
     pub(crate) sink: sink::Sink,
     pub(crate) mend: mend::Mend,
+    pub(crate) races: race::Races,
     pub(crate) scans: scan::Scans,
     pub(crate) audit: audit::Audit,
     /// When each bucket of this copy was last proven equal, local µs; 0 for not proven.
@@ -90,6 +92,7 @@ impl Core {
             source: source::Source::default(),
             sink: sink::Sink::default(),
             mend: mend::Mend::default(),
+            races: race::Races::default(),
             scans: scan::Scans::default(),
             audit: audit::Audit::new(now_us),
             verified_us: vec![0; BUCKETS_COUNT],
@@ -115,7 +118,10 @@ impl Core {
             Input::AuditDone(complete) => self.audit_done(complete, out),
             Input::KernelDone { performed, failed } => self.kernel_done(performed, failed, out),
             Input::Gone { key, ct_id } => out.push(Action::Nic(Command::Delete { cookie: ct_id, key })),
-            Input::Drained => self.drained(out),
+            Input::Drained => {
+                self.settle_races(out);
+                self.drained(out);
+            }
             Input::Probed { network } => {
                 self.role.probed(network, self.now_us, 2 * self.config.probe_us);
             }

@@ -10,8 +10,9 @@
 use crate::io::{Action, KernelOp};
 use crate::scan::Purpose;
 use crate::Core;
+use formats::descriptor::{upsert, Command};
 use formats::limits::MEMBER_NONE;
-use formats::{FlowKey, FlowRecord};
+use formats::{FlowKey, FlowRecord, Groups};
 use std::collections::BTreeMap;
 
 /// Keys that wait one by one.
@@ -22,6 +23,8 @@ const KEYS_MAX: usize = 65_536;
 pub(crate) enum Cause {
     /// Packets reached a copy: its windows can no longer be trusted. Serving settles it by itself.
     Touched,
+    /// On an owner: an operation was performed behind newer packets.
+    Overtaken,
     /// The kernel refused an operation.
     Refused,
 }
@@ -72,6 +75,10 @@ impl Mend {
         self.keys_count -= self.running.keys.len();
     }
 
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.running.keys.is_empty() && self.running.whole.is_none()
+    }
+
     fn take(&mut self, key: &FlowKey) -> Option<Cause> {
         self.running.keys.remove(key).max(self.running.whole)
     }
@@ -96,7 +103,17 @@ impl Core {
         let serving = self.group.owner == self.config.member;
         match self.mend.take(&record.key) {
             Some(Cause::Touched) if serving => {}
-            Some(Cause::Touched | Cause::Refused) => {
+            Some(Cause::Overtaken) if serving => {
+                let timeout_s = self.timeout_s(record);
+                self.issue(KernelOp::Update { record: *record, timeout_s }, out);
+            }
+            Some(Cause::Touched | Cause::Overtaken | Cause::Refused) => {
+                if serving {
+                    // The new entry has an id of its own, the life goes on.
+                    let unnamed = FlowRecord { groups: Groups::NONE, ..*record };
+                    let renamed = Command::Upsert { flags: upsert::REMADE, cookie: 0, record: unnamed };
+                    out.push(Action::Nic(renamed));
+                }
                 let timeout_s = self.timeout_s(record);
                 self.issue(KernelOp::Recreate { record: *record, timeout_s }, out);
             }

@@ -184,6 +184,7 @@ impl Core {
         if !raised || roles.owner == self.config.member {
             return;
         }
+        self.races.end();
         self.role.released_by = (released && roles.owner == peer).then_some(peer);
         self.verified_us.fill(0);
         match self.state {
@@ -371,6 +372,7 @@ impl Core {
                 out.push(Action::ReleaseLease);
                 out.push(Action::DropAddresses);
                 self.group.owner = MEMBER_NONE;
+                self.races.end();
                 return self.set_state(State::Isolated, out);
             }
         }

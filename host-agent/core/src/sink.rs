@@ -14,7 +14,7 @@ use formats::{FlowKey, FlowRecord, Groups, Term};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Operations under way above which walks wait.
-const OUTSTANDING_MAX: u64 = 8_192;
+pub(crate) const OUTSTANDING_MAX: u64 = 8_192;
 /// Refused flows remembered one by one.
 const REFUSED_MAX: usize = 65_536;
 /// Interval in which refused flows are tried again, in µs.
@@ -71,6 +71,7 @@ impl Sink {
 impl Core {
     pub(crate) fn issue(&mut self, op: KernelOp, out: &mut Vec<Action>) {
         self.sink.issued += 1;
+        self.races.issued(&op);
         out.push(Action::Kernel(op));
     }
 
@@ -115,6 +116,7 @@ impl Core {
         for (op, error) in failed {
             self.kernel_failed(op, error);
         }
+        self.races.performed(performed, out);
         self.acknowledge(out);
     }
 
@@ -128,7 +130,10 @@ impl Core {
             (KernelOp::Create { record, .. }, KernelError::Exists)
             | (KernelOp::Update { record, .. }, KernelError::Missing)
             | (KernelOp::Update { record, .. }, KernelError::Refused(EBUSY | EPERM)) => {
-                self.mend(record.key, Cause::Refused);
+                // Where packets run the entry may have ended, and its event not be read yet.
+                if !self.races.refused(&record.key) {
+                    self.mend(record.key, Cause::Refused);
+                }
             }
             (
                 KernelOp::Create { record, .. }

@@ -87,12 +87,13 @@ impl Core {
             }
             return;
         }
+        let cookie = if self.races.event(&key, change) { flow.ct_id } else { 0 };
         match change {
             Change::Destroy => out.push(Action::Nic(Command::Delete { cookie: flow.ct_id, key })),
             Change::New | Change::Update => {
                 if self.admit(flow) {
                     let flags = if change == Change::New && !self.is_late() { upsert::NEW } else { 0 };
-                    out.push(Action::Nic(Command::Upsert { flags, cookie: flow.ct_id, record: flow.record }));
+                    out.push(Action::Nic(Command::Upsert { flags, cookie, record: flow.record }));
                 }
             }
         }

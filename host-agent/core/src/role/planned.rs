@@ -65,7 +65,9 @@ impl Core {
     /// Every event from before the fence is in the NIC: the release may follow it.
     pub(crate) fn drained(&mut self, out: &mut Vec<Action>) {
         let (State::Releasing, Some(planned)) = (self.state, self.role.moving.as_mut()) else { return };
-        planned.released = true;
+        if std::mem::replace(&mut planned.released, true) {
+            return;
+        }
         let peer = planned.to;
         out.push(Action::Nic(Command::Announce { peer, bucket: 0, count: ALL, released: true }));
         out.push(Action::Log(Log::Released(self.group.term)));

@@ -140,6 +140,7 @@ impl Core {
             remote: MEMBER_NONE,
             successor: MEMBER_NONE,
         };
+        self.races.begin();
         self.role.released_by = None;
         self.role.power = None;
         self.role.held = "";
