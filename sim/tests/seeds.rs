@@ -27,9 +27,24 @@ fn a_run_repeats() {
 
 #[test]
 fn planted_omissions_are_found() {
-    for name in ["no_tombstone", "linear_digest", "early_in_sync"] {
+    let seeds = [
+        ("newer_wins_partial", 12),
+        ("no_tombstone", 17),
+        ("no_authority", 54),
+        ("host_copy_snapshot", 3),
+        ("linear_digest", 0),
+        ("early_in_sync", 0),
+    ];
+    assert_eq!(seeds.map(|(name, _)| name), trine_sim::plant::NAMES, "a seed for each");
+    for (name, seed) in seeds {
         let omissions = trine_sim::plant::by_name(name).expect("a name of the list");
-        let found = [0, 12, 17, 23].into_iter().any(|seed| violation(seed, omissions).is_some());
-        assert!(found, "cargo xtask sim --seeds 0..24 --plant {name}");
+        assert_eq!(
+            violation(seed, Omissions::default()),
+            None,
+            "cargo xtask sim --seeds {seed}..{}",
+            seed + 1
+        );
+        let found = violation(seed, omissions).is_some();
+        assert!(found, "cargo xtask sim --seeds {seed}..{} --plant {name}", seed + 1);
     }
 }

@@ -76,7 +76,7 @@ pub struct Omissions {
     pub no_tombstone: bool,
     /// Any sender's records apply.
     pub no_authority: bool,
-    /// A snapshot sends a copy of the bucket taken at its begin.
+    /// A snapshot sends a host's copy of the bucket, taken at its begin and stamped as it leaves.
     pub host_copy_snapshot: bool,
     /// The digest is a plain sum of words.
     pub linear_digest: bool,

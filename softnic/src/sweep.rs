@@ -30,9 +30,9 @@ pub(crate) struct Sweep {
     cursor: Cursor,
     begin_sequence: Option<u64>,
     pub(crate) end_sequence: Option<u64>,
-    /// The bucket as it was at the begin: what the rules forbid.
+    /// The bucket as it was at the begin, and when that was: what the rules forbid.
     #[cfg(feature = "omissions")]
-    copied: Vec<(formats::FlowRecord, formats::Stamp)>,
+    copied: (Vec<formats::FlowRecord>, u64),
 }
 
 impl Sweep {
@@ -44,7 +44,7 @@ impl Sweep {
             begin_sequence: None,
             end_sequence: None,
             #[cfg(feature = "omissions")]
-            copied: Vec::new(),
+            copied: (Vec::new(), 0),
         }
     }
 }
@@ -102,13 +102,16 @@ impl Softnic {
             sweep.begin_sequence = Some(self.begin_sweep(peer, bucket, pull));
             #[cfg(feature = "omissions")]
             if self.config.host_copy_snapshot() && !pull {
-                sweep.copied = self.copy_bucket(bucket);
+                sweep.copied = (self.copy_bucket(bucket), self.local_us);
             }
         }
         #[cfg(feature = "omissions")]
         if self.config.host_copy_snapshot() && !pull {
+            if !sweep.copied.0.is_empty() && self.local_us < sweep.copied.1 + HOST_COPY_US {
+                return;
+            }
             self.sweep_copied(peer, sweep, budget);
-            if !sweep.copied.is_empty() {
+            if !sweep.copied.0.is_empty() {
                 return;
             }
         }
@@ -248,28 +251,37 @@ impl Softnic {
     }
 }
 
+/// A copy's way through the host and back.
+#[cfg(feature = "omissions")]
+const HOST_COPY_US: u64 = 500;
+
 #[cfg(feature = "omissions")]
 impl Softnic {
-    fn copy_bucket(&self, bucket: u16) -> Vec<(formats::FlowRecord, formats::Stamp)> {
+    fn copy_bucket(&self, bucket: u16) -> Vec<formats::FlowRecord> {
         let mut cursor = Cursor::START;
         let entries = std::iter::from_fn(|| self.table.next(bucket, &mut cursor));
         let live = entries.map(|at| &self.table[at]).filter(|entry| entry.is_live());
-        live.map(|entry| (entry.record, entry.stamp)).collect()
+        live.map(|entry| entry.record).collect()
     }
 
+    /// Sends records of the copy. A host keeps no stamps: each is stamped as it leaves, a flow that has ended
+    /// meanwhile like one that begins.
     fn sweep_copied(&mut self, peer: u8, sweep: &mut Sweep, budget: &mut u64) {
+        let copy = self.buckets[sweep.bucket as usize].copy_of(peer).expect("only copies are swept to");
         let term = self.buckets[sweep.bucket as usize].term;
         while *budget > 0 && self.sweep_may_go(peer) {
-            let Some((record, stamp)) = sweep.copied.pop() else { return };
+            let Some(record) = sweep.copied.0.pop() else { return };
             *budget -= 1;
-            let stamp = formats::Stamp { term, ..stamp };
-            let record = self.image(&record);
-            let full = Record::Full(record, stamp);
+            let found = self.table.find(self.hasher.flow_id(&record.key), &record.key);
+            let known = found.map(|at| self.table[at].stamp);
+            let version = match found.filter(|at| self.table[*at].is_live()) {
+                Some(at) => self.table[at].stamp.version,
+                None => formats::hash::first_version(self.version_clock_us, known),
+            };
+            let full = Record::Full(self.image(&record), formats::Stamp { term, version });
             let sequence = self.append_record(peer, &full, Some(Item::Sweep(sweep.bucket)));
             self.count(Counter::RecordsSwept);
-            let id = self.hasher.flow_id(&record.key);
-            let copy = self.buckets[sweep.bucket as usize].copy_of(peer);
-            if let (Some(at), Some(copy)) = (self.table.find(id, &record.key), copy) {
+            if let Some(at) = found {
                 self.table[at].sent[copy] = sequence;
             }
         }
