@@ -16,6 +16,8 @@ pub(crate) struct Audit {
     /// Local time of the next audit.
     pub(crate) due_us: u64,
     phase: Phase,
+    /// Local time at which the last one began.
+    begun_us: u64,
     /// The NIC holds every flow of the kernel: false for one that serves from a table nobody told it of,
     /// until its first audit. Its copies equal the NIC, not the kernel.
     pub(crate) whole: bool,
@@ -33,7 +35,15 @@ enum Phase {
 
 impl Audit {
     pub(crate) fn new(now_us: u64) -> Self {
-        Self { due_us: now_us, phase: Phase::Idle, whole: true, rows: 0, missing: 0, extra: 0 }
+        Self {
+            due_us: now_us,
+            phase: Phase::Idle,
+            begun_us: now_us,
+            whole: true,
+            rows: 0,
+            missing: 0,
+            extra: 0,
+        }
     }
 
     pub(crate) fn running(&self) -> bool {
@@ -55,8 +65,8 @@ impl Core {
     pub(crate) fn step_audit(&mut self, out: &mut Vec<Action>) {
         if self.audit.phase == Phase::Idle && self.now_us >= self.audit.due_us && self.can_audit() {
             let whole = self.audit.whole;
-            self.audit =
-                Audit { phase: Phase::Rows, whole, ..Audit::new(self.now_us + self.config.audit_us) };
+            let due_us = self.now_us + self.config.audit_us;
+            self.audit = Audit { due_us, phase: Phase::Rows, whole, ..Audit::new(self.now_us) };
             out.push(Action::Nic(Command::AuditBegin));
             out.push(Action::Dump);
         }
@@ -80,7 +90,8 @@ impl Core {
             self.audit.phase = Phase::Idle;
             self.audit.whole = true;
             let (rows, missing, extra) = (self.audit.rows, self.audit.missing, self.audit.extra);
-            out.push(Action::Log(Log::Audit { rows, missing, extra }));
+            let took_us = self.now_us - self.audit.begun_us;
+            out.push(Action::Log(Log::Audit { rows, missing, extra, took_us }));
         }
     }
 }

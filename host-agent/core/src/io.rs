@@ -240,8 +240,8 @@ pub enum Log {
     JoinLost(FlowKey),
     /// Kernel events were lost; an audit runs.
     Overrun,
-    /// An audit ended: rows, missing here, extra there.
-    Audit { rows: u64, missing: u64, extra: u64 },
+    /// An audit ended: rows, missing here, extra there, and how long it took.
+    Audit { rows: u64, missing: u64, extra: u64, took_us: u64 },
     /// A takeover is due but the fence is not; the reason.
     Held(&'static str),
 }

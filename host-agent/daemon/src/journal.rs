@@ -88,8 +88,9 @@ impl Journal {
             Log::Split(t) => self.write("split", json!({ "term": term(t) })),
             Log::JoinLost(key) => self.write("join_lost", json!({ "flow": format!("{key:?}") })),
             Log::Overrun => self.write("overrun", json!({})),
-            Log::Audit { rows, missing, extra } => {
-                self.write("audit", json!({ "rows": rows, "missing": missing, "extra": extra }));
+            Log::Audit { rows, missing, extra, took_us } => {
+                let fields = json!({ "rows": rows, "missing": missing, "extra": extra, "took_us": took_us });
+                self.write("audit", fields);
             }
             Log::Held(why) => self.write("held", json!({ "why": why })),
         }
