@@ -3,7 +3,7 @@
 //! Enters: nothing but the search path. Leaves: a machine on which the demonstration can run,
 //! or an error with the exact command. It never installs without being root.
 
-use crate::command::{command, run};
+use crate::command::{capture, command, run};
 use crate::error::{Error, Result};
 use crate::progress::say;
 use std::path::Path;
@@ -21,13 +21,33 @@ const TOOLS: [Tool; 4] = [
     Tool { program: "sysctl", package: "procps" },
 ];
 
+/// The peer that one bench measures beside ours.
+const CONNTRACKD: Tool = Tool { program: "conntrackd", package: "conntrackd" };
+
 /// Makes sure that every tool is there.
 pub(crate) fn run_setup() -> Result<()> {
-    let packages = missing(|program| find(program).is_some());
-    if packages.is_empty() {
+    if missing(&TOOLS, present).is_empty() {
         say("setup: every tool is present");
         return Ok(());
     }
+    install(&TOOLS)
+}
+
+/// Makes sure that conntrackd is there, and that installing it leaves no service of its own behind.
+pub(crate) fn ensure_conntrackd() -> Result<()> {
+    if present(CONNTRACKD.program) {
+        return Ok(());
+    }
+    install(&[CONNTRACKD])?;
+    if present("systemctl") {
+        // The package starts it at once; where there is no systemd at work, nothing was started.
+        let _ = capture(&mut command(&["systemctl", "disable", "--now", "conntrackd.service"]));
+    }
+    Ok(())
+}
+
+fn install(tools: &[Tool]) -> Result<()> {
+    let packages = missing(tools, present);
     if !is_root() || find("apt-get").is_none() {
         return Err(Error::Missing(format!(
             "missing system packages; as root run:\n  {}",
@@ -43,7 +63,7 @@ pub(crate) fn run_setup() -> Result<()> {
         run(&mut command(&["apt-get", "update"]))?;
         run(command(&install).env("DEBIAN_FRONTEND", "noninteractive"))?;
     }
-    let left = missing(|program| find(program).is_some());
+    let left = missing(tools, present);
     if left.is_empty() {
         return Ok(());
     }
@@ -56,8 +76,12 @@ pub(crate) fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-fn missing(present: impl Fn(&str) -> bool) -> Vec<&'static str> {
-    TOOLS.iter().filter(|tool| !present(tool.program)).map(|tool| tool.package).collect()
+fn present(program: &str) -> bool {
+    find(program).is_some()
+}
+
+fn missing(tools: &[Tool], present: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    tools.iter().filter(|tool| !present(tool.program)).map(|tool| tool.package).collect()
 }
 
 fn install_line(packages: &[&str]) -> String {
@@ -77,8 +101,8 @@ mod tests {
 
     #[test]
     fn missing_tools_become_packages() {
-        assert_eq!(missing(|program| program != "nft" && program != "ip"), ["iproute2", "nftables"]);
-        assert!(missing(|_| true).is_empty());
+        assert_eq!(missing(&TOOLS, |program| program != "nft" && program != "ip"), ["iproute2", "nftables"]);
+        assert!(missing(&TOOLS, |_| true).is_empty());
         assert!(install_line(&["nftables"]).ends_with("recommends nftables"));
     }
 }

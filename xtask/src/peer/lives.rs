@@ -39,6 +39,8 @@ const PROBES: usize = 20_000;
 const OPEN_FRAMES: usize = 3;
 /// Lonely connections that may fail to be copied before the measurement is given up.
 const UNSEEN_MAX: usize = 10;
+/// Whoever copies slowly is measured with fewer connections.
+const IDLE_US: u64 = 5_000_000;
 /// Connections come in bursts this far apart, as an interface hands frames over.
 const TICK: Duration = Duration::from_micros(250);
 
@@ -56,7 +58,8 @@ pub(crate) struct Lived {
 /// What `idle` and `loaded` saw.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Latencies {
-    /// From the first frame of a connection to its entry in the standby's table, rising.
+    /// From the first frame of a connection to its entry in the standby's table, rising; the limit for
+    /// those that were not seen.
     pub(crate) sorted_us: Vec<u64>,
     /// Connections that never came there.
     pub(crate) unseen: u64,
@@ -179,8 +182,12 @@ impl Generator {
 
     fn idle(&mut self, count: usize) -> Result<Latencies> {
         let mut standby = Standby::watch(PROBES)?;
+        let end_us = mono_us() + IDLE_US;
         for _ in 0..count {
             let sent_us = mono_us();
+            if sent_us > end_us {
+                break;
+            }
             let probe = self.probe()?;
             standby.expect(probe, sent_us);
             while !standby.is_seen(probe) && mono_us() < sent_us + probe::LIMIT_US {

@@ -31,8 +31,12 @@ const TARGET_PORT: u16 = 443;
 const TIMEOUT_SECONDS: u32 = 3_600;
 /// Pace of filling the table, in events a second.
 const FILL_RATE: u64 = 60_000;
+/// A machine that cannot keep the pace is given up after so many times its length.
+const LATE_FACTOR: u64 = 2;
 /// How far the pace may run ahead of the clock.
 const TICK: Duration = Duration::from_millis(1);
+/// Changes between two looks at the clock.
+const BURST_MAX: u64 = 2_048;
 const WINDOW_SCALE: u8 = 7;
 /// Window scale in use.
 const TCP_FLAGS: u8 = 0x01;
@@ -133,14 +137,15 @@ impl Storm {
         let mut done = Stormed::default();
         let mut taken = 0;
         'time: loop {
-            let due = ((mono_us() - start_us) * rate / 1_000_000).min(events_max);
+            let due = ((mono_us() - start_us) * rate / 1_000_000).min(taken + BURST_MAX).min(events_max);
             while taken < due {
                 let Some((slot, stage)) = step(self) else { break 'time };
                 self.change(slot, stage, &mut done)?;
                 taken += 1;
             }
             self.flush(&mut done)?;
-            if taken == events_max {
+            let late = mono_us() - start_us > LATE_FACTOR * 1_000_000 * events_max / rate;
+            if taken == events_max || late {
                 break;
             }
             std::thread::sleep(TICK);

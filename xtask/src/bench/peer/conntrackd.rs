@@ -72,6 +72,12 @@ impl Conntrackd {
         overruns(&text).ok_or_else(|| Error::Unexpected(format!("conntrackd names no overruns: {text}")))
     }
 
+    /// Copies of the other's flows that it keeps to itself.
+    pub(super) fn copies_count(&self, net: &Net) -> Result<u64> {
+        let text = self.ask(net, &["-s"])?;
+        copies(&text).ok_or_else(|| Error::Unexpected(format!("conntrackd names no cache: {text}")))
+    }
+
     /// Asks it over its control socket.
     pub(super) fn ask(&self, net: &Net, words: &[&str]) -> Result<String> {
         let file = self.file.display().to_string();
@@ -92,6 +98,13 @@ impl Drop for Conntrackd {
 fn overruns(text: &str) -> Option<u64> {
     let line = text.lines().find(|line| line.contains("overrun"))?;
     line.split_whitespace().rev().find_map(|word| word.parse().ok())
+}
+
+/// The second of the two caches, the external one.
+fn copies(text: &str) -> Option<u64> {
+    let external = text.split("cache external").nth(1)?;
+    let line = external.lines().find(|line| line.contains("current active connections"))?;
+    line.split_whitespace().last()?.parse().ok()
 }
 
 /// As its manual advises for speed: a real-time priority and an event buffer as large as ours.
@@ -157,5 +170,13 @@ mod tests {
         let text = "daemon uptime: 1 sec\nnetlink stats:\n\tevents received:\t3\n\tnetlink overruns:\t\t17\n";
         assert_eq!(overruns(text), Some(17));
         assert_eq!(overruns("daemon uptime: 1 sec"), None);
+    }
+
+    #[test]
+    fn copies_are_those_of_the_external_cache() {
+        let text = "cache internal:\ncurrent active connections:\t\t5\n\ncache external:\n\
+            current active connections:\t\t7\nconnections created:\t\t9\tfailed:\t0\n";
+        assert_eq!(copies(text), Some(7));
+        assert_eq!(copies("cache internal:\n"), None);
     }
 }

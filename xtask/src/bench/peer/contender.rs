@@ -1,7 +1,8 @@
 //! What is measured: nobody, Trine's agents, conntrackd.
 
-use super::conntrackd::Conntrackd;
-use super::field::{pin_daemon, Field};
+use super::conntrackd::{Conntrackd, Settings};
+use super::field::Field;
+use super::shaping;
 use crate::demo::agent::Agent;
 use crate::demo::plan::MEMBERS;
 use crate::demo::stage::SYNC_LIMIT;
@@ -10,21 +11,33 @@ use std::path::Path;
 
 /// A pair of daemons, one per gateway.
 pub(super) trait Contender {
-    /// Starts both on a cleared field, pins them, and returns when gw1's connections would be copied.
+    /// Starts both on a cleared field and returns when gw1's connections would be copied.
     fn start(&mut self, field: &mut Field) -> Result<()>;
     /// Process ids.
     fn pids(&self, field: &Field) -> [u32; 2];
     /// How often the active side lost events since it started.
     fn overruns(&self, field: &Field) -> Result<u64>;
+    /// How often the group changed hands although nobody died.
+    fn takeovers(&self, _field: &Field) -> u64 {
+        0
+    }
     /// Ends both.
     fn stop(&mut self, field: &mut Field);
 }
 
 /// Trine's agents.
 pub(super) struct Trine<'a> {
-    pub(super) binary: &'a Path,
-    /// Lines of configuration behind `[timers]`.
-    pub(super) lines: &'a str,
+    /// Rules about events that they installed, once they ran.
+    pub(super) shaping: Option<String>,
+    binary: &'a Path,
+    lines: &'a str,
+}
+
+impl<'a> Trine<'a> {
+    /// Not running yet; `lines` of configuration follow the section `[timers]`.
+    pub(super) fn new(binary: &'a Path, lines: &'a str) -> Trine<'a> {
+        Trine { shaping: None, binary, lines }
+    }
 }
 
 impl Contender for Trine<'_> {
@@ -36,7 +49,8 @@ impl Contender for Trine<'_> {
             .wait_in_sync(SYNC_LIMIT)?
             .ok_or_else(|| Error::Unexpected("the agents are not in sync".into()))?;
         field.stage.home()?;
-        self.pids(field).into_iter().try_for_each(pin_daemon)
+        self.shaping = shaping::read(&field.stage.net)?;
+        Ok(())
     }
 
     fn pids(&self, field: &Field) -> [u32; 2] {
@@ -48,6 +62,12 @@ impl Contender for Trine<'_> {
         Ok(events.iter().filter(|event| event.name == "overrun").count() as u64)
     }
 
+    fn takeovers(&self, field: &Field) -> u64 {
+        let events = field.stage.agents.iter().flat_map(|agent| agent.events_from(0));
+        let fenced = events.filter(|event| event.name == "takeover" && event.text("fence") != "released");
+        fenced.count() as u64
+    }
+
     fn stop(&mut self, field: &mut Field) {
         // The values stay for their logs; the next start replaces them.
         field.stage.agents.iter_mut().for_each(Agent::reap);
@@ -55,21 +75,32 @@ impl Contender for Trine<'_> {
 }
 
 /// conntrackd on both gateways.
-pub(super) struct Peers {
-    pub(super) settings: super::conntrackd::Settings,
+pub(super) struct Peers<'a> {
     pub(super) running: Vec<Conntrackd>,
+    settings: Settings,
+    shaping: Option<&'a str>,
 }
 
-impl Contender for Peers {
+impl<'a> Peers<'a> {
+    /// Not running yet; `shaping` are rules about events.
+    pub(super) fn new(settings: Settings, shaping: Option<&'a str>) -> Peers<'a> {
+        Peers { running: Vec::new(), settings, shaping }
+    }
+}
+
+impl Contender for Peers<'_> {
     fn start(&mut self, field: &mut Field) -> Result<()> {
         field.stage.net.add_moving(MEMBERS[0])?;
+        if let Some(table) = self.shaping {
+            shaping::install(&field.stage.net, table)?;
+        }
         for index in 0..MEMBERS.len() {
             self.running.push(Conntrackd::start(&field.stage.net, index, &self.settings)?);
         }
         for one in &self.running {
             one.wait_ready(&field.stage.net)?;
         }
-        self.pids(field).into_iter().try_for_each(pin_daemon)
+        Ok(())
     }
 
     fn pids(&self, _field: &Field) -> [u32; 2] {

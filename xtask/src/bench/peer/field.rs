@@ -63,7 +63,7 @@ impl Field {
         }
         let namespaces = [net.namespace("server"), net.namespace(MEMBERS[1])];
         let lives = Process::start(net, "client", &["lives", &namespaces[0], &namespaces[1]])?;
-        pin(lives.pid(), FORWARDING_PROCESSOR)?;
+        pin_forwarding(lives.pid())?;
         Ok(Field { lives, stage })
     }
 
@@ -110,6 +110,11 @@ impl Field {
 /// conntrackd's address on the sync link.
 pub(super) fn sync_address(index: usize) -> String {
     format!("10.9.0.{}", index + 1)
+}
+
+/// Pins every thread of a process that stands for the forwarding.
+pub(super) fn pin_forwarding(pid: u32) -> Result<()> {
+    pin(pid, FORWARDING_PROCESSOR)
 }
 
 /// Pins every thread of a daemon.

@@ -1,9 +1,11 @@
 //! One contender's turn on the field: idle latency, a paced load, latency beside that load.
 
 use super::contender::Contender;
-use super::field::Field;
+use super::field::{pin_daemon, Field};
+use super::process::{shares, threads_cpu_ns};
 use crate::clock::process_cpu_ns;
 use crate::demo::dumps::differences;
+use crate::demo::plan::MEMBERS;
 use crate::error::{Error, Result};
 use crate::interrupt::pause;
 use crate::peer::lives::{Latencies, Lived, EVENTS_PER_LIFE};
@@ -23,7 +25,7 @@ const SETTLE: Duration = Duration::from_millis(500);
 const GRACE: Duration = Duration::from_secs(30);
 
 /// What came out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Measured {
     /// CPU time per connection of the active and of the standby side's daemon.
     pub(super) cpu_us: [f64; 2],
@@ -39,12 +41,15 @@ pub(super) struct Measured {
     /// Times that events were lost, and flows that differ afterwards.
     pub(super) overruns: u64,
     pub(super) differences: usize,
+    /// Takeovers although nobody died.
+    pub(super) takeovers: u64,
 }
 
 /// Measures a contender on a cleared field and leaves it stopped.
 pub(super) fn measure(field: &mut Field, contender: &mut dyn Contender) -> Result<Measured> {
     field.clear()?;
     contender.start(field)?;
+    contender.pids(field).into_iter().try_for_each(pin_daemon)?;
     let measured = turn(field, contender);
     contender.stop(field);
     measured
@@ -53,7 +58,7 @@ pub(super) fn measure(field: &mut Field, contender: &mut dyn Contender) -> Resul
 /// CPU time of forwarding per connection with nobody listening.
 pub(super) fn forwarding_alone(field: &mut Field) -> Result<f64> {
     field.clear()?;
-    field.stage.net.add_moving(crate::demo::plan::MEMBERS[0])?;
+    field.stage.net.add_moving(MEMBERS[0])?;
     let _: Lived = field.lives.ask("fill")?;
     Ok(load(field, SECONDS, LIVES_PER_SECOND)?.cpu_us)
 }
@@ -67,10 +72,14 @@ fn turn(field: &mut Field, contender: &dyn Contender) -> Result<Measured> {
     let _: Lived = field.lives.ask("fill")?;
     pause(SETTLE)?;
     let (before, wire_before) = (cpu_ns(pids)?, field.wire_bytes()?);
+    let threads_before = pids.map(threads_cpu_ns);
     let lived = load(field, SECONDS, LIVES_PER_SECOND)?;
     pause(SETTLE)?;
     let (after, wire_after) = (cpu_ns(pids)?, field.wire_bytes()?);
     let lives = lived.lives as f64;
+    for (member, (pid, before)) in MEMBERS.iter().zip(pids.iter().zip(&threads_before)) {
+        say(format!("peer: µs per life, {member}: {}", shares(before, &threads_cpu_ns(*pid), lives)));
+    }
     let loaded: Latencies =
         asked(field, &format!("loaded {SECONDS} {LIVES_PER_SECOND} {PROBES_PER_SECOND}"))?;
     pause(SETTLE)?;
@@ -82,6 +91,7 @@ fn turn(field: &mut Field, contender: &dyn Contender) -> Result<Measured> {
         idle,
         loaded,
         overruns: contender.overruns(field)?,
+        takeovers: contender.takeovers(field),
         differences: differences(&field.stage.net)?.1.len(),
     };
     say(format!(
@@ -101,7 +111,7 @@ fn turn(field: &mut Field, contender: &dyn Contender) -> Result<Measured> {
             "peer: latency {name}: p50 {p50} p90 {p90} p99 {p99} p99.9 {p999} max {max} µs, {} of {} unseen, \
              {:.0} lives/s beside",
             latencies.unseen,
-            latencies.sorted_us.len() as u64 + latencies.unseen,
+            latencies.sorted_us.len(),
             latencies.lives_per_second
         ));
     }

@@ -61,8 +61,9 @@ impl Standby {
         }
     }
 
-    /// What was seen; the rest counts as unseen.
+    /// What was seen; what was not counts as seen after the limit, or a loss would look fast.
     pub(super) fn finish(mut self, lives_per_second: f64) -> Result<Latencies> {
+        self.seen_us.extend(std::iter::repeat_n(LIMIT_US, self.waiting));
         self.seen_us.sort_unstable();
         Ok(Latencies { sorted_us: self.seen_us, unseen: self.waiting as u64, lives_per_second })
     }
