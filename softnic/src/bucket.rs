@@ -65,6 +65,8 @@ pub(crate) struct Bucket {
     pub(crate) proposing: Option<Proposing>,
     /// Who served before us and may still propose flows that ended since, and until when we wait for it.
     pub(crate) former: Option<(u8, u64)>,
+    /// A proven copy: what began up to this version has been here, or had ended.
+    pub(crate) proven: u64,
     /// Not before this local time: the next REPAIR.
     pub(crate) repair_us: u64,
     /// Not before this local time: the next report of a wrong sender.
@@ -92,6 +94,7 @@ impl Default for Bucket {
             receiving: None,
             proposing: None,
             former: None,
+            proven: 0,
             repair_us: 0,
             not_owner_us: 0,
         }

@@ -193,7 +193,14 @@ impl Softnic {
     }
 
     /// A proposal of a former owner: the host joins.
-    pub(crate) fn take_merge(&mut self, peer: u8, bucket: u16, _: Term, theirs: &FlowRecord, stamp: Stamp) {
+    pub(crate) fn take_merge(
+        &mut self,
+        peer: u8,
+        bucket: u16,
+        served: Term,
+        theirs: &FlowRecord,
+        stamp: Stamp,
+    ) {
         let id = self.hasher.flow_id(&theirs.key);
         if id.bucket() != bucket {
             return self.count(Counter::RecordsMalformed);
@@ -214,6 +221,10 @@ impl Softnic {
             return;
         }
         let found = found.filter(|at| self.table[*at].is_live());
+        if found.is_none() && stamp.term != served && stamp.version <= self.buckets[bucket as usize].proven {
+            // It was here, nothing moved it while the other side served, and its end is forgotten by now.
+            return;
+        }
         let ours = found.map(|at| self.table[at].record);
         // The terms under which each side last changed it: serving alone makes no side right.
         let ours_term = found.map_or(Term::default(), |at| self.table[at].stamp.term);

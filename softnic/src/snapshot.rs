@@ -93,6 +93,7 @@ impl Softnic {
         let epoch = self.peers[peer as usize].gap_epoch;
         let b = &mut self.buckets[bucket as usize];
         (b.gapped, b.suspect, b.verified, b.gap_mark) = (false, false, true, Some(epoch));
+        b.proven = b.proven.max(floor);
         self.count(Counter::DigestsEqual);
         if !self.report.owes(bucket) && !self.buckets[bucket as usize].tombstones.is_empty() {
             self.free_tombstones(bucket, |engine, at| engine.table[at].stamp.version <= floor);
