@@ -44,6 +44,15 @@ impl Progress {
             labels: self.labels.min(other.labels),
         }
     }
+    /// What either has reached.
+    pub fn both(self, other: Self) -> Self {
+        Self {
+            rank: self.rank.max(other.rank),
+            status: self.status | other.status,
+            mark: self.mark.max(other.mark),
+            labels: self.labels.max(other.labels),
+        }
+    }
     /// Whether nothing of `floor` is missing. Marks follow the stamp in a join: `packets_only` skips them.
     pub fn covers(self, floor: Self, packets_only: bool) -> bool {
         let common = self.common(floor);

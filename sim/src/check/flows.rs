@@ -32,10 +32,19 @@ pub(super) struct Flows {
     ending: Vec<BTreeMap<FlowKey, usize>>,
     /// Members that know the end of a life.
     ends: BTreeMap<usize, BTreeSet<usize>>,
-    /// How far an ended life had come where its end was read.
-    last: BTreeMap<usize, Progress>,
+    /// How far an ended life had come where its end was read, and where that was.
+    last: BTreeMap<usize, (Progress, BTreeSet<usize>)>,
+    /// Where packets of a life ran.
+    ran: BTreeMap<usize, BTreeSet<usize>>,
+    /// Lives whose packets ran while more than one member forwarded.
+    torn: BTreeSet<usize>,
     /// Lives that ended where their packets ran.
     ended: BTreeSet<usize>,
+    /// Who proposed a life to an owner.
+    pub(super) proposers: BTreeMap<usize, BTreeSet<usize>>,
+    /// When a life ended, and when each member's agent started last.
+    ended_at: BTreeMap<usize, Micros>,
+    pub(super) started_at: Vec<Micros>,
     /// Who served at the last look.
     server: Option<usize>,
     /// Lives that a split touched: marks follow the stamp.
@@ -50,6 +59,11 @@ impl Flows {
             ending: vec![BTreeMap::new(); settings.members],
             ends: BTreeMap::new(),
             last: BTreeMap::new(),
+            ran: BTreeMap::new(),
+            torn: BTreeSet::new(),
+            proposers: BTreeMap::new(),
+            ended_at: BTreeMap::new(),
+            started_at: vec![0; settings.members],
             ended: BTreeSet::new(),
             server: None,
             split: false,
@@ -124,11 +138,7 @@ impl Check {
         key: FlowKey,
     ) {
         let Some(known) = self.flows.ends.get(&life) else { return };
-        if self.flows.split || !known.contains(&member) {
-            return;
-        }
-        // Packets that a cut-off owner let pass are news to the one that ended it: live beats ended then.
-        if self.flows.last.get(&life).is_some_and(|last| !last.covers(progress, false)) {
+        if !known.contains(&member) || self.may_live_on(life, progress) {
             return;
         }
         let serves = self.roles.known[member].0 as usize == member;
@@ -138,11 +148,29 @@ impl Check {
         }
     }
 
+    /// Live beats ended if the flow saw packets since the split: with two members forwarding, or at a cut-off
+    /// owner, whose packets are news to every member that read the end.
+    fn may_live_on(&self, life: usize, progress: Progress) -> bool {
+        // A session that began after the end was never told of it: over a kernel table that survived, its agent
+        // served what it found.
+        let ended_at = self.flows.ended_at.get(&life).copied().unwrap_or(Micros::MAX);
+        let proposers = self.flows.proposers.get(&life).into_iter().flatten();
+        let untold = proposers.into_iter().any(|member| self.flows.started_at[*member] > ended_at);
+        if untold || self.flows.torn.contains(&life) {
+            return true;
+        }
+        let Some((last, readers)) = self.flows.last.get(&life) else { return false };
+        let elsewhere = self.flows.ran.get(&life).is_some_and(|ran| !ran.is_subset(readers));
+        elsewhere && !last.covers(progress, false)
+    }
+
     /// A delete is about to enter an engine.
     pub(super) fn deleting(&mut self, member: usize, key: &FlowKey, agent: &Agent) {
         if let Some((record, ..)) = agent.nic.flow(key) {
             self.flows.ending[member].insert(*key, life_of(&record));
-            self.flows.last.insert(life_of(&record), Progress::of(&record));
+            let (last, readers) = self.flows.last.entry(life_of(&record)).or_default();
+            *last = last.both(Progress::of(&record));
+            readers.insert(member);
         }
     }
 
@@ -174,10 +202,16 @@ impl Check {
         let Happening { life, member, what } = *happening;
         let key = load.lives[life].record.key;
         self.remember(at, member, key, Note::Traffic { life, what });
+        if forwarding > 1 {
+            self.flows.torn.insert(life);
+        }
         match what {
-            What::Opened | What::Advanced => {}
+            What::Opened | What::Advanced => {
+                self.flows.ran.entry(life).or_default().insert(member);
+            }
             What::Ended => {
                 self.flows.floors.remove(&life);
+                self.flows.ended_at.insert(life, at);
                 if forwarding == 1 {
                     self.flows.ended.insert(life);
                 }

@@ -133,6 +133,7 @@ impl Check {
             }
             Event::Merge { peer, theirs, ours, .. } => {
                 let (life, ours) = (life_of(theirs), ours.as_ref().map(life_of));
+                self.flows.proposers.entry(life).or_default().insert(*peer as usize);
                 self.remember(at, member, theirs.key, Note::Merge { peer: *peer, life, ours });
             }
             Event::Compared { peer, bucket, state, .. } => {
@@ -224,6 +225,7 @@ impl Check {
         self.roles.started(member);
         self.claims.clear(member);
         self.flows.agent_started(member);
+        self.flows.started_at[member] = at;
     }
 
     /// An agent is gone.
