@@ -3,6 +3,8 @@
 //! Enters: the text of a file. Leaves: [`AgentConfig`], or an error that names the key and what is
 //! allowed. Unknown keys are errors. Nothing is read from the system here.
 
+use crate::linux::lease::EventMask;
+use crate::realtime::CPU_MAX;
 use formats::limits::{BUCKET_BITS, FRAME_SIZE_MAX, SITE_MEMBERS_MAX};
 use formats::{ClusterSecret, Family};
 use serde::Deserialize;
@@ -42,6 +44,8 @@ struct File {
     timers: TimersSection,
     #[serde(default)]
     nic: NicSection,
+    #[serde(default)]
+    kernel: KernelSection,
 }
 
 #[derive(Deserialize)]
@@ -148,11 +152,19 @@ impl Default for TimersSection {
 struct NicSection {
     flows_max: usize,
     realtime: bool,
+    cpu: Option<usize>,
 }
 impl Default for NicSection {
     fn default() -> Self {
-        Self { flows_max: 262_144, realtime: true }
+        Self { flows_max: 262_144, realtime: true, cpu: None }
     }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct KernelSection {
+    events: Option<String>,
+    cpu: Option<usize>,
 }
 
 /// A data network.
@@ -230,6 +242,12 @@ pub struct AgentConfig {
     pub flows_max: usize,
     /// Whether to ask for real-time scheduling and locked memory.
     pub realtime: bool,
+    /// Processor of the pulse thread; any if left out.
+    pub nic_cpu: Option<usize>,
+    /// Which events the kernel raises for forwarded flows.
+    pub events: EventMask,
+    /// Processor of the threads that write and dump the kernel's table; any if left out.
+    pub kernel_cpu: Option<usize>,
 }
 
 /// Address as the formats hold it.
@@ -277,6 +295,19 @@ fn parse_takeover(text: Option<&str>) -> Result<Takeover, ConfigError> {
         Some("safe") => Ok(Takeover::Safe),
         Some(other) => wrong("cluster.takeover", format!("{other:?}"), "\"available\" or \"safe\""),
     }
+}
+
+fn parse_events(text: Option<&str>) -> Result<EventMask, ConfigError> {
+    match text {
+        None | Some("assured") => Ok(EventMask::Assured),
+        Some("all") => Ok(EventMask::All),
+        Some(other) => wrong("kernel.events", format!("{other:?}"), "\"assured\" or \"all\""),
+    }
+}
+
+fn parse_cpu(key: &str, cpu: Option<usize>) -> Result<Option<usize>, ConfigError> {
+    let checked = |cpu: usize| in_range(key, cpu as u64, 0, CPU_MAX as u64, "(number of a processor)");
+    cpu.map(|cpu| checked(cpu).map(|_| cpu)).transpose()
 }
 
 impl AgentConfig {
@@ -344,6 +375,9 @@ impl AgentConfig {
             flows_max: in_range("nic.flows_max", file.nic.flows_max as u64, 4_096, 16_777_216, "flows")?
                 as usize,
             realtime: file.nic.realtime,
+            nic_cpu: parse_cpu("nic.cpu", file.nic.cpu)?,
+            events: parse_events(file.kernel.events.as_deref())?,
+            kernel_cpu: parse_cpu("kernel.cpu", file.kernel.cpu)?,
         })
     }
 

@@ -25,6 +25,44 @@ pub fn renice(nice: i32) -> io::Result<()> {
     }
 }
 
+/// Highest processor number a configuration can name.
+pub const CPU_MAX: usize = libc::CPU_SETSIZE as usize - 1;
+
+/// Whether this process may run on a processor.
+///
+/// # Errors
+/// What the kernel says.
+pub fn is_allowed(cpu: usize) -> io::Result<bool> {
+    assert!(cpu <= CPU_MAX);
+    // SAFETY: cpu_set_t is plain data that the kernel fills; the number is within it (checked above).
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(libc::CPU_ISSET(cpu, &set))
+    }
+}
+
+/// Keeps the calling thread on one processor.
+///
+/// # Errors
+/// `EINVAL` if this process may not run there, or there is none of that number.
+pub fn pin(cpu: usize) -> io::Result<()> {
+    assert!(cpu <= CPU_MAX);
+    // SAFETY: cpu_set_t is plain data, all zero is the empty set; the number is within it (checked above).
+    let result = unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(cpu, &mut set);
+        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set)
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Gives the calling thread a fixed real-time priority.
 ///
 /// # Errors

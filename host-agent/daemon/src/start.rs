@@ -57,6 +57,7 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
             .filter_map(|ip| if let IpAddr::V6(v6) = ip { Some(v6) } else { None })
             .collect(),
         lease_ms: config.lease_ms,
+        events: config.events,
     };
     let lease = Lease::install(&lease_config)?;
     let probers = open_probers(&config, &wire, &own)?;
@@ -76,14 +77,29 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
     let (dumps, dumps_out) = channel();
     let (parts_in, parts) = sync_channel(DUMPED_MAX);
     let (steering, orders) = channel();
+    let kernel_cpu = config.kernel_cpu;
     let (verifier, dumper) = (Reader::open()?, Reader::open()?);
     let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new().name(name.into()).spawn(body).map(drop)
     };
     let to = mailbox.clone();
-    spawn("writer", Box::new(move || workers::write_kernel(writer, verifier, ops_out, to)))?;
+    let settle = move || {
+        // Without it a busy host delays copies.
+        let _ = realtime::renice(realtime::TABLE_NICE);
+        // Checked before; whoever takes the processor away later has a reason.
+        let _ = kernel_cpu.map(realtime::pin);
+    };
+    let write = move || {
+        settle();
+        workers::write_kernel(writer, verifier, ops_out, to);
+    };
+    spawn("writer", Box::new(write))?;
     let ring = bell.clone();
-    spawn("dumps", Box::new(move || workers::dump_kernel(dumper, dumps_out, parts_in, ring)))?;
+    let dump = move || {
+        settle();
+        workers::dump_kernel(dumper, dumps_out, parts_in, ring);
+    };
+    spawn("dumps", Box::new(dump))?;
     let steer = std::thread::Builder::new().name("steer".into()).spawn(move || steerer.run(orders))?;
     let to = mailbox.clone();
     control::serve(&config.control, move |query| to.put(Notice::Query(query)))?;
@@ -96,6 +112,9 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
     let nic = Nic::open(InProcess::new(SoftDevice::new(engine)), &settings(&config), RingOptions::default())?;
     let core = Core::new(config.core(), clock::local_us());
     mailbox.put(Notice::Input(Input::LocalAddresses(local_addresses(&config, &own))));
+    if let Some(cpu) = config.nic_cpu {
+        realtime::pin(cpu)?;
+    }
     if config.realtime {
         for (what, result) in [
             ("locked memory", realtime::lock_memory()),
@@ -150,6 +169,11 @@ fn check(config: &AgentConfig, journal: &Journal) -> Result<(), Box<dyn Error>> 
     let ipv6 = config.moving().any(|ip| ip.is_ipv6());
     let requirements = Requirements { conntrack_entries: config.flows_max as u64, ipv6 };
     let mut errors = Vec::new();
+    for (key, cpu) in [("nic.cpu", config.nic_cpu), ("kernel.cpu", config.kernel_cpu)] {
+        if let Some(cpu) = cpu.filter(|cpu| !realtime::is_allowed(*cpu).unwrap_or(false)) {
+            errors.push(format!("{key}: this process may not run on processor {cpu}"));
+        }
+    }
     for finding in preflight::run(&requirements) {
         let fields = json!({ "name": finding.name, "text": finding.text, "fix": finding.fix });
         journal.write("preflight", fields);

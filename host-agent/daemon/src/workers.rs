@@ -45,8 +45,6 @@ impl Mailbox {
 
 /// Performs operations in order until the pulse ends.
 pub fn write_kernel(mut writer: Writer, mut reader: Reader, ops: Receiver<Vec<KernelOp>>, mailbox: Mailbox) {
-    // Without it a busy host delays copies.
-    let _ = realtime::renice(realtime::TABLE_NICE);
     for ops in ops {
         let mut failed = Vec::new();
         let mut begin = 0;
@@ -134,8 +132,6 @@ const ROWS_WAIT: Duration = Duration::from_micros(200);
 /// Dumps the kernel's table each time it is asked. The pulse takes rows behind every event that waits when
 /// they come.
 pub fn dump_kernel(mut reader: Reader, requests: Receiver<()>, parts: SyncSender<Dumped>, bell: Arc<Bell>) {
-    // Without it a busy host delays copies.
-    let _ = realtime::renice(realtime::TABLE_NICE);
     let put = |part| {
         // A pulse that ended needs no rows.
         let _ = parts.send(part);

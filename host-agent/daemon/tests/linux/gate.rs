@@ -4,7 +4,7 @@ use std::net::{IpAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use trine_daemon::linux::address::Prober;
-use trine_daemon::linux::lease::{Lease, LeaseConfig, LeaseError};
+use trine_daemon::linux::lease::{EventMask, Lease, LeaseConfig, LeaseError};
 use trine_daemon::linux::sysctl;
 
 use super::namespace::{await_readable, stays_silent, veth, Namespace};
@@ -84,6 +84,7 @@ fn config() -> LeaseConfig {
         addresses_v4: vec![GROUP_V4.parse().unwrap()],
         addresses_v6: vec![GROUP_V6.parse().unwrap()],
         lease_ms: LEASE_MS,
+        events: EventMask::Assured,
     }
 }
 

@@ -5,7 +5,11 @@
 
 use std::fmt::{Display, Write};
 
-use super::LeaseConfig;
+use super::{EventMask, LeaseConfig};
+
+/// Bits of `enum ip_conntrack_events`: related 1, destroy 2, assured 4, helper 6, mark 7, sequence
+/// adjustment 8, label 10. As a number, because nft 1.0.6 reads some of the names as other words.
+const EVENTS_ASSURED: u32 = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10;
 
 /// Removes both tables whether or not they are there.
 pub(super) const REMOVAL: &str = "table inet trine\ndelete table inet trine\n\
@@ -40,6 +44,14 @@ pub(super) fn script(config: &LeaseConfig) -> String {
     let mut script = REMOVAL.to_owned();
     // Priority -300 is before conntrack (-200). Own local traffic and neighbour discovery pass by the
     // type of their destination; the group's addresses are looked at first, for they may be local too.
+    // Behind conntrack (-200), before the entry is confirmed.
+    let events = match config.events {
+        EventMask::All => String::new(),
+        EventMask::Assured => format!(
+            "  chain events {{\n    type filter hook forward priority -150; policy accept;\n\
+             \x20   ct state new ct event set {EVENTS_ASSURED:#x}\n  }}\n"
+        ),
+    };
     write!(
         script,
         "table inet trine {{\n  set lease {{ type ifname; flags timeout; }}\n{set_v4}{set_v6}\
@@ -48,7 +60,7 @@ pub(super) fn script(config: &LeaseConfig) -> String {
         \x20   iifname != {{ {interfaces} }} accept\n    iifname @lease accept\n{solicitations}\
         \x20   ip daddr @group4 counter name traffic drop\n    ip6 daddr @group6 counter name traffic drop\n\
         \x20   fib daddr type {{ local, broadcast, multicast, anycast }} accept\n\
-        \x20   counter name traffic drop\n  }}\n}}\n\
+        \x20   counter name traffic drop\n  }}\n{events}}}\n\
         table arp trine {{\n  set lease {{ type ifname; flags timeout; }}\n{set_v4}\
         \x20 counter requests {{ }}\n\
         \x20 chain asked {{\n    type filter hook input priority 0; policy accept;\n\
@@ -72,12 +84,16 @@ mod tests {
             addresses_v4: vec!["192.0.2.1".parse().unwrap()],
             addresses_v6: vec!["2001:db8::1".parse().unwrap()],
             lease_ms: 50,
+            events: EventMask::All,
         };
         let script = script(&config);
         assert!(script.contains("hook prerouting priority -300"));
         assert!(script.contains(r#"iifname != { "lan0", "wan0" } accept"#));
         assert!(script.contains("@th,64,128 { 0x20010db8000000000000000000000001 }"));
         assert!(script.find("ip daddr @group4").unwrap() < script.find("fib daddr type").unwrap());
+        assert!(!script.contains("ct event"));
+        let shaped = super::script(&LeaseConfig { events: EventMask::Assured, ..config.clone() });
+        assert!(shaped.contains("hook forward") && shaped.contains("ct event set 0x5d6\n"));
         let without_v6 = super::script(&LeaseConfig { addresses_v6: vec![], ..config });
         assert!(!without_v6.contains("nd-neighbor-solicit"));
         assert!(without_v6.contains("set group6 { type ipv6_addr; }"));
