@@ -125,6 +125,8 @@ pub enum Input {
     Gone { key: FlowKey, ct_id: u32 },
     /// The event source was empty after the last [`Action::Drain`].
     Drained,
+    /// The gate was gone for a while, and is closed again.
+    GateGone,
     /// A probe of this data network was answered.
     Probed { network: u8 },
     /// What was learned of the sync link to a peer; a shell that never says so has links of any size.

@@ -122,6 +122,7 @@ impl Core {
                 self.settle_races(out);
                 self.drained(out);
             }
+            Input::GateGone => self.gate_gone(out),
             Input::Probed { network } => {
                 self.role.probed(network, self.now_us, 2 * self.config.probe_us);
             }

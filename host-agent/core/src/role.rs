@@ -189,7 +189,7 @@ impl Core {
         self.verified_us.fill(0);
         match self.state {
             State::Serving | State::Lapsed | State::Releasing => self.demote(peer, out),
-            State::Isolated => self.set_state(State::Reloading, out),
+            State::Isolated => self.reload_anew(out),
             State::Reloading | State::Standby => {}
         }
     }
@@ -204,11 +204,26 @@ impl Core {
             None => {}
         }
         out.push(Action::Log(Log::Demoted(self.group.term, by)));
-        self.set_state(State::Reloading, out);
         self.scans.stop(Purpose::Lifetime);
-        self.scans.start(Purpose::Reset, 0, ALL);
+        self.reload_anew(out);
         if self.role.leaving {
             out.push(Action::Exit);
+        }
+    }
+
+    /// Owns nothing, and makes its kernel entries anew: their windows are of another time.
+    fn reload_anew(&mut self, out: &mut Vec<Action>) {
+        self.set_state(State::Reloading, out);
+        self.scans.start(Purpose::Reset, 0, ALL);
+    }
+
+    /// Packets may have moved the windows of a copy's entries, of which the kernel tells nothing: they are
+    /// made anew, as after serving.
+    pub(crate) fn gate_gone(&mut self, out: &mut Vec<Action>) {
+        match self.state {
+            State::Reloading | State::Standby => self.reload_anew(out),
+            // One that serves opened the gate itself; the others make their entries anew before they follow.
+            State::Serving | State::Releasing | State::Isolated | State::Lapsed => {}
         }
     }
 
@@ -223,7 +238,7 @@ impl Core {
             State::Isolated => {
                 if self.probes_answered(self.now_us.saturating_sub(self.config.probe_us * 2)) {
                     self.role.boot_us = self.now_us;
-                    self.set_state(State::Reloading, out);
+                    self.reload_anew(out);
                 }
             }
             State::Lapsed => self.step_lapsed(out),

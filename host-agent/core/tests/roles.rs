@@ -132,6 +132,24 @@ fn every_event_is_heard_before_the_gate_opens_and_only_ends_once_it_is_closed() 
     assert!(bench.did(&Action::Listen(false)));
 }
 
+/// Whether the table is being walked.
+fn walks(bench: &Bench) -> bool {
+    bench.out.iter().any(|action| matches!(action, Action::Nic(Command::Scan { .. })))
+}
+
+#[test]
+fn entries_whose_windows_may_have_moved_are_made_anew_before_a_member_is_in_sync() {
+    let mut bench = Bench::at(State::Standby);
+    bench.finish_walks().feed(Input::GateGone);
+    assert!(bench.state() == State::Reloading && walks(&bench), "packets passed an open gate");
+    let mut bench = Bench::at(State::Isolated);
+    bench.finish_walks().peer(PathState::Up, 0).term(9, PEER, false);
+    assert!(bench.state() == State::Reloading && walks(&bench), "packets passed while it served");
+    let mut bench = Bench::at(State::Serving);
+    bench.feed(Input::GateGone);
+    assert_eq!(bench.state(), State::Serving, "a gate that it opens itself");
+}
+
 #[test]
 fn a_move_that_nobody_takes_is_withdrawn_under_a_higher_term() {
     let mut bench = Bench::at(State::Releasing);

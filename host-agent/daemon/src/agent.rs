@@ -13,7 +13,7 @@ use crate::device::{now, SoftDevice};
 use crate::journal::Journal;
 use crate::linux::address::Prober;
 use crate::linux::conntrack::Writer;
-use crate::linux::lease::{Lease, LeaseConfig, LeaseError};
+use crate::linux::lease::{Lease, LeaseConfig, LeaseError, Watch};
 use crate::mtu::MtuProbe;
 use crate::rest::Rest;
 use crate::source::Source;
@@ -49,6 +49,7 @@ pub struct Pulse {
     pub(crate) core: Core,
     pub(crate) lease: Lease,
     pub(crate) lease_config: LeaseConfig,
+    pub(crate) watch: Watch,
     pub(crate) probers: Vec<(u8, Prober)>,
     pub(crate) mtu: MtuProbe,
     pub(crate) bell: Arc<Bell>,
@@ -84,6 +85,7 @@ struct Places {
     probers: usize,
     bell: usize,
     signals: usize,
+    watch: usize,
     source: usize,
 }
 
@@ -114,8 +116,9 @@ impl Pulse {
     fn poller(&self) -> (Poller, Places) {
         let probers = self.wire.ports().len();
         let bell = probers + self.probers.len();
-        let places = Places { probers, bell, signals: bell + 1, source: bell + 2 };
-        let last: [BorrowedFd<'_>; 3] = [self.bell.as_fd(), self.signals.as_fd(), self.source.as_fd()];
+        let places = Places { probers, bell, signals: bell + 1, watch: bell + 2, source: bell + 3 };
+        let last: [BorrowedFd<'_>; 4] =
+            [self.bell.as_fd(), self.signals.as_fd(), self.watch.as_fd(), self.source.as_fd()];
         let probing = self.probers.iter().map(|(_, prober)| prober.as_fd());
         (Poller::new(self.wire.fds().chain(probing).chain(last)), places)
     }
@@ -155,6 +158,9 @@ impl Pulse {
         }
         if poller.is_ready(places.signals) && wake::terminated(self.signals.as_fd()) {
             self.feed(Input::Leave);
+        }
+        if poller.is_ready(places.watch) && self.watch.changed()? {
+            self.check_gate();
         }
         self.feed(Input::Tick);
         self.take_events();
@@ -330,7 +336,31 @@ impl Pulse {
     }
 
     fn renew(&mut self) {
-        match self.lease.renew() {
+        let renewed = self.lease.renew();
+        let gone = matches!(renewed, Err(LeaseError::Gone));
+        self.note_lease(renewed);
+        if gone {
+            // Installed again, the gate is closed.
+            let renewed = self.lease.renew();
+            self.note_lease(renewed);
+        }
+    }
+
+    /// Somebody changed the host's nft rules. A gate that is gone let packets move the entries of a copy.
+    fn check_gate(&mut self) {
+        if self.core.serving() {
+            return self.renew();
+        }
+        let released = self.lease.release();
+        let gone = matches!(released, Err(LeaseError::Gone));
+        self.note_lease(released);
+        if gone {
+            self.feed(Input::GateGone);
+        }
+    }
+
+    fn note_lease(&mut self, result: Result<(), LeaseError>) {
+        match result {
             Ok(()) => {}
             Err(LeaseError::Gone) => {
                 self.journal.write("lease_gone", json!({}));

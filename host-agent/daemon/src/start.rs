@@ -7,7 +7,7 @@ use crate::device::SoftDevice;
 use crate::journal::Journal;
 use crate::linux::address::{Address, Addresses, Announcer, Prober};
 use crate::linux::conntrack::{Reader, Writer};
-use crate::linux::lease::{Lease, LeaseConfig};
+use crate::linux::lease::{Lease, LeaseConfig, Watch};
 use crate::linux::preflight::{self, Requirements, Severity};
 use crate::linux::sysctl;
 use crate::mtu::MtuProbe;
@@ -59,6 +59,7 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
         lease_ms: config.lease_ms,
         events: config.events,
     };
+    let watch = Watch::open()?;
     let lease = Lease::install(&lease_config)?;
     let probers = open_probers(&config, &wire, &own)?;
 
@@ -135,6 +136,7 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
         core,
         lease,
         lease_config,
+        watch,
         probers,
         mtu,
         bell,

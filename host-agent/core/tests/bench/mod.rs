@@ -152,7 +152,8 @@ impl Bench {
                 bench.feed(Input::AuditDone(true)).feed(Input::Nic(Event::AuditEnd));
             }
             State::Isolated => {
-                bench.meet(RELOADING).pass(500_000, true).peer(PathState::Silent, 0).pass(1_000_000, false);
+                bench.meet(RELOADING).pass(500_000, true).finish_walks();
+                bench.peer(PathState::Silent, 0).pass(1_000_000, false);
             }
         }
         match state {

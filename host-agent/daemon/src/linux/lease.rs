@@ -12,10 +12,12 @@
 //! from 6.1 on that we support. Renewals wait for other nft transactions: replacing an operator's table of
 //! 10,000 elements and 1,000 rules held one up for 23 ms, ten times as much for 272 ms (measured), and a
 //! wait beyond the lease interrupts the group's traffic until it ends. `nft flush ruleset` removes the
-//! gate, which the next renewal reports as [`LeaseError::Gone`].
+//! gate: a [`Watch`] tells that something changed, and the next renewal or release reports
+//! [`LeaseError::Gone`].
 
 mod elements;
 mod rules;
+mod watch;
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -25,6 +27,7 @@ use super::sys::INTERFACE_NAME_BYTES_MAX;
 use elements::Elements;
 
 pub use elements::LeaseDrops;
+pub use watch::Watch;
 
 /// Shortest lease in ms: the kernel counts in ticks of 4 ms (HZ = 250) and rounds up.
 pub const LEASE_MS_MIN: u32 = 8;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use trine_daemon::linux::address::Prober;
-use trine_daemon::linux::lease::{EventMask, Lease, LeaseConfig, LeaseError};
+use trine_daemon::linux::lease::{EventMask, Lease, LeaseConfig, LeaseError, Watch};
 use trine_daemon::linux::sysctl;
 
 use super::namespace::{await_readable, stays_silent, veth, Namespace};
@@ -161,6 +161,20 @@ fn an_unrenewed_lease_dies_within_its_time_and_three_ticks() {
     assert!(died_ms <= f64::from(LEASE_MS) + 12.0);
     assert!(died_ms >= f64::from(LEASE_MS) * 0.7);
     assert!(!lease.is_alive().unwrap());
+}
+
+#[test]
+fn a_watch_tells_of_a_removed_gate_and_not_of_renewals() {
+    let site = Site::new();
+    let mut watch = site.gateway.run(|| Watch::open().unwrap());
+    let mut lease = site.install();
+    assert!(watch.changed().unwrap() && !watch.changed().unwrap());
+    lease.renew().unwrap();
+    lease.release().unwrap();
+    assert!(!watch.changed().unwrap(), "a renewal is no change of rules");
+    site.gateway.shell("nft flush ruleset");
+    assert!(watch.changed().unwrap());
+    assert!(matches!(lease.release(), Err(LeaseError::Gone)));
 }
 
 #[test]
