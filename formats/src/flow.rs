@@ -43,7 +43,11 @@ pub mod protocol {
 }
 
 /// A flow's identity: the five-tuple of its original direction and its zone.
+///
+/// Addresses are aligned as two words, here and in [`Nat`] and [`FlowRecord`]: tables hold millions of
+/// these, and the alignment of `u128` would cost 24 B each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C, packed(8))]
 pub struct FlowKey {
     /// Source address.
     pub src: u128,
@@ -63,11 +67,13 @@ pub struct FlowKey {
 
 impl FlowKey {
     /// The key as the other direction reads it.
+    #[inline]
     pub fn reversed(&self) -> Self {
         Self { src: self.dst, dst: self.src, src_port: self.dst_port, dst_port: self.src_port, ..*self }
     }
 
     /// The form in which both directions are equal, and the direction this key had.
+    #[inline]
     pub fn canonical(&self) -> (Self, Direction) {
         if (self.src, self.src_port) <= (self.dst, self.dst_port) {
             (*self, Direction::Original)
@@ -77,6 +83,7 @@ impl FlowKey {
     }
 
     /// Whether both keys name one flow, in whichever direction.
+    #[inline]
     pub fn same_flow(&self, other: &Self) -> bool {
         self == other || *self == other.reversed()
     }
@@ -87,6 +94,7 @@ impl FlowKey {
 /// The reply's source is what the original destination was translated to, the reply's destination
 /// what the original source was translated to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C, packed(4))]
 pub struct Nat {
     /// Source address of reply packets.
     pub reply_src: u128,
@@ -144,6 +152,11 @@ impl Groups {
     #[inline]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+    /// The groups that are in both sets.
+    #[inline]
+    pub const fn both(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
     /// This set without the groups of `other`.
     #[inline]
@@ -267,7 +280,10 @@ pub struct Edges {
 pub const BEGUN: u32 = 1 << 31;
 
 /// The replicated state of one flow.
+///
+/// What most changes touch comes first and in one piece: a table reads a flow by the cache line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, packed(8))]
 pub struct FlowRecord {
     /// Identity; its direction is the original one.
     pub key: FlowKey,
@@ -277,27 +293,30 @@ pub struct FlowRecord {
     pub tcp_state: u8,
     /// `STATUS`: bits of [`status::REPLICATED`].
     pub status: u16,
-    /// `EDGES`: original, reply.
-    pub edges: [Edges; 2],
     /// `SCALES`: window scale of original, reply.
     pub scales: [u8; 2],
     /// `SCALES`: conntrack's TCP flags of original, reply.
     pub tcp_flags: [u8; 2],
-    /// `LIFETIME`: class, one of [`lifetime_class`].
-    pub class: u8,
+    /// `EDGES`: original, reply.
+    pub edges: [Edges; 2],
     /// `LIFETIME`: remaining seconds when last stated; never compared, never in the digest.
     pub lifetime_s: u32,
-    /// `MARK`
-    pub mark: u32,
-    /// `LABELS`: 128 labels.
-    pub labels: u128,
-    /// `NAT`
-    pub nat: Nat,
-    /// `POLICY`: id of the rule that admitted the flow.
-    pub policy: u32,
+    /// `LIFETIME`: class, one of [`lifetime_class`].
+    pub class: u8,
     /// Tells two lives of one key apart; set by the owner when the flow is made. Bit [`BEGUN`] and the time.
     pub incarnation: u32,
+    /// `MARK`
+    pub mark: u32,
+    /// `POLICY`: id of the rule that admitted the flow.
+    pub policy: u32,
+    /// `NAT`
+    pub nat: Nat,
+    /// `LABELS`: 128 labels.
+    pub labels: u128,
 }
+
+const _: () = assert!(size_of::<FlowKey>() == 40);
+const _: () = assert!(size_of::<FlowRecord>() == 136);
 
 impl FlowRecord {
     /// The second key of a translated flow: the reply tuple as packets carry it.
@@ -313,7 +332,13 @@ impl FlowRecord {
 
     /// Overwrites the groups that `other` has; key and incarnation stay.
     pub fn merge_groups(&mut self, other: &Self) {
-        let groups = other.groups;
+        self.merge_some(other, other.groups);
+    }
+
+    /// Overwrites these of the groups that `other` has.
+    #[inline]
+    pub fn merge_some(&mut self, other: &Self, groups: Groups) {
+        let groups = groups.both(other.groups);
         if groups.has(Groups::STATUS) {
             (self.tcp_state, self.status) = (other.tcp_state, other.status);
         }
@@ -344,9 +369,10 @@ impl FlowRecord {
     /// The groups of `new` whose replicated value differs from this record's, or that it lacks.
     ///
     /// The remaining lifetime alone is no difference: copies do not age flows.
+    #[inline]
     pub fn difference(&self, new: &Self) -> Groups {
         let mut changed = new.groups.without(self.groups);
-        let both = Groups(new.groups.0 & self.groups.0);
+        let both = new.groups.both(self.groups);
         let mut note = |group: Groups, differs: bool| {
             if both.has(group) && differs {
                 changed = changed.with(group);
@@ -405,6 +431,7 @@ impl Term {
 
 /// Term and version: what decides whether a record is newer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C, packed(4))]
 pub struct Stamp {
     /// Term of the bucket under which the record was emitted.
     pub term: Term,

@@ -10,7 +10,7 @@ use formats::descriptor::{Command, Event};
 use formats::frame::split;
 use formats::limits::*;
 use formats::unit::*;
-use formats::{FlowRecord, Record, RecordError, Stamp, Term};
+use formats::{ClusterSecret, FlowDigester, FlowRecord, Record, RecordError, Stamp, Term};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
@@ -100,6 +100,16 @@ fn check_event_slot(slot: &[u8; EVENT_SIZE]) -> Result<(), TestCaseError> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn a_digest_follows_the_groups_that_change(old in flow(), new in flow()) {
+        let digester = FlowDigester::new(&ClusterSecret([7; 32]));
+        let changed = old.difference(&new);
+        let rest = digester.without(digester.flow_digest(&old), &old, changed);
+        let mut merged = old;
+        merged.merge_groups(&new);
+        prop_assert_eq!(digester.with(rest, &merged, changed), digester.flow_digest(&merged));
+    }
 
     #[test]
     fn records_round_trip(record in record()) {

@@ -28,7 +28,8 @@ impl Softnic {
     }
 
     pub(crate) fn send_acknowledgements(&mut self) {
-        for peer in 0..self.peers.len() as u8 {
+        for n in 0..self.config.peers.len() {
+            let peer = self.config.peers[n];
             if self.peers[peer as usize].ack_due {
                 self.send_acknowledgement(peer);
             }

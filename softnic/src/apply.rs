@@ -189,15 +189,16 @@ impl Softnic {
             return Counter::RecordsGapped;
         };
         let entry = &self.table[at];
-        let mut flow = entry.record;
-        if flow.groups.has(Groups::STATUS) {
-            (flow.tcp_state, flow.status) = (unit.tcp_state, unit.status);
-        }
-        if flow.groups.has(Groups::LIFETIME) {
-            flow.class = unit.class;
-        }
+        let groups = entry.record.groups.both(Groups::STATUS.with(Groups::LIFETIME));
         let stamp = Stamp { version: entry.stamp.version + 1, ..entry.stamp };
-        self.write(at, &flow, stamp);
+        self.amend(at, stamp, groups, |flow| {
+            if groups.has(Groups::STATUS) {
+                (flow.tcp_state, flow.status) = (unit.tcp_state, unit.status);
+            }
+            if groups.has(Groups::LIFETIME) {
+                flow.class = unit.class;
+            }
+        });
         self.applied(source, at, false);
         Counter::RecordsApplied
     }
@@ -213,13 +214,11 @@ impl Softnic {
         if entry.record.key.family != update.changed.key.family {
             return Counter::RecordsMalformed;
         }
-        let mut flow = entry.record;
-        flow.merge_groups(&update.changed);
         let stamp = Stamp { version: update.version, ..entry.stamp };
         if stamp.version <= entry.stamp.version {
             return Counter::RecordsStale;
         }
-        self.write(at, &flow, stamp);
+        self.amend(at, stamp, update.changed.groups, |flow| flow.merge_groups(&update.changed));
         self.applied(source, at, false);
         Counter::RecordsApplied
     }

@@ -34,22 +34,23 @@ pub(crate) struct Receiving {
     pub(crate) gap_epoch: u64,
 }
 
-/// One bucket.
+/// One bucket; what every change reads or writes is its first cache line.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Bucket {
-    pub(crate) term: Term,
-    pub(crate) owner: u8,
+    /// Sum of the digests of its live flows.
+    pub(crate) sum: u64,
     pub(crate) owner_session: u64,
+    pub(crate) term: Term,
+    /// Live flows.
+    pub(crate) count: u32,
+    pub(crate) owner: u8,
     /// Backup and remote.
     pub(crate) members: [u8; 2],
     pub(crate) successor: u8,
-    /// Live flows.
-    pub(crate) count: u32,
-    /// Sum of their digests.
-    pub(crate) sum: u64,
+    pub(crate) copies: [Copy; 2],
     /// Entries that are tombstones; may name others until the next pass.
     pub(crate) tombstones: Vec<u32>,
-    pub(crate) copies: [Copy; 2],
     /// Every delete up to here is known to all sessions (as the owner).
     pub(crate) floor: u64,
     /// A record had a base that is not here.

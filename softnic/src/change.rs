@@ -17,13 +17,12 @@ pub(crate) fn key_is_sound(key: &FlowKey) -> bool {
 }
 
 impl Softnic {
-    pub(crate) fn upsert(&mut self, flags: u8, cookie: u32, record: &FlowRecord) {
+    pub(crate) fn upsert(&mut self, id: FlowId, flags: u8, cookie: u32, record: &FlowRecord) {
         self.books.upserts += 1;
         if !key_is_sound(&record.key) {
             self.books.malformed += 1;
             return self.count(Counter::CommandsMalformed);
         }
-        let id = self.hasher.flow_id(&record.key);
         if !self.owns(id.bucket()) {
             self.count(Counter::CommandsNotOwner);
             return self.tell_extra(flags, cookie, &record.key, id);
@@ -59,7 +58,7 @@ impl Softnic {
         } else {
             // 0 says that the event did not name the life, not that the life has no name.
             entry.cookie = if cookie == 0 { entry.cookie } else { cookie };
-            self.change_flow(at, &self.host_groups(at, record));
+            self.change_flow(at, record, self.host_groups(at, record.groups));
         }
     }
 
@@ -121,41 +120,46 @@ impl Softnic {
         if groups.is_empty() || !entry.is_live() || entry.record.key != record.key {
             return self.count(Counter::FlowsAuditLost);
         }
-        self.change_flow(at, &FlowRecord { groups, ..*record });
+        self.change_flow(at, record, groups);
     }
 
-    /// Merges the groups present; emits what differs of the replicated ones.
-    pub(crate) fn change_flow(&mut self, at: u32, record: &FlowRecord) {
+    /// Merges these groups of a record; emits what differs of the replicated ones.
+    #[inline]
+    pub(crate) fn change_flow(&mut self, at: u32, record: &FlowRecord, groups: Groups) {
         let entry = &mut self.table[at];
-        let changed = Groups(entry.record.difference(record).0 & self.config.replicate.0);
-        if changed.is_empty() {
-            entry.record.merge_groups(record);
+        let differs = entry.record.difference(record).both(groups);
+        if differs.is_empty() {
+            entry.record.merge_some(record, groups);
             return self.count(Counter::FlowsUnchanged);
         }
-        let mut merged = entry.record;
-        merged.merge_groups(record);
+        let (stamp, merge) = (entry.stamp, |own: &mut FlowRecord| own.merge_some(record, groups));
+        if differs.both(self.config.replicate).is_empty() {
+            self.amend(at, stamp, differs, merge);
+            return self.count(Counter::FlowsUnchanged);
+        }
         self.count(Counter::FlowsChanged);
-        self.write_change(at, &merged, changed);
+        self.write_change(at, differs, merge);
     }
 
     /// Writes a new version of a flow and emits what changed.
-    pub(crate) fn write_change(&mut self, at: u32, merged: &FlowRecord, changed: Groups) {
+    #[inline]
+    pub(crate) fn write_change(&mut self, at: u32, differs: Groups, change: impl FnOnce(&mut FlowRecord)) {
         let entry = &self.table[at];
         let term = self.buckets[id_bucket(entry.id)].term;
         let first_of_term = entry.stamp.term != term;
         let stamp = Stamp { term, version: entry.stamp.version + 1 };
         let before = entry.record.groups;
-        self.write(at, merged, stamp);
+        self.amend(at, stamp, differs, change);
+        let changed = differs.both(self.config.replicate);
         self.emit(at, (!first_of_term).then_some((changed, before)));
     }
 
-    pub(crate) fn delete(&mut self, cookie: u32, key: &FlowKey) {
+    pub(crate) fn delete(&mut self, id: FlowId, cookie: u32, key: &FlowKey) {
         self.books.deletes += 1;
         if !key_is_sound(key) {
             self.books.malformed += 1;
             return self.count(Counter::CommandsMalformed);
         }
-        let id = self.hasher.flow_id(key);
         if !self.owns(id.bucket()) {
             return self.count(Counter::CommandsNotOwner);
         }

@@ -1,20 +1,73 @@
 //! Commands of the host, told apart. Anything that cannot be meant is counted and dropped.
+//!
+//! A batch is hashed before the first of it is looked up, so that what it needs of the table is asked
+//! for together. What a command then finds is looked up anew: those before it may have moved it.
 
 use crate::bucket::CopyState;
 use crate::frame::Item;
+use crate::prefetch::prefetch;
 use crate::scan::Job;
 use crate::Softnic;
 use formats::descriptor::Command;
 use formats::limits::*;
 use formats::register::Counter;
+use formats::FlowId;
+
+/// Commands that are hashed before the first of them is performed.
+const BATCH_COMMANDS: usize = 32;
 
 impl Softnic {
-    pub(crate) fn take_command(&mut self, command: &Command) {
+    /// The id of the flow a command is about; any id for a command that is about none.
+    #[inline]
+    pub(crate) fn id_of(&self, command: &Command) -> FlowId {
+        match command {
+            Command::Upsert { record, .. } => self.hasher.flow_id(&record.key),
+            Command::Delete { key, .. } | Command::Confirm { key, .. } => self.hasher.flow_id(key),
+            Command::Peer { .. }
+            | Command::Map(_)
+            | Command::Announce { .. }
+            | Command::Resync { .. }
+            | Command::AskRepair { .. }
+            | Command::Installed { .. }
+            | Command::Alive { .. }
+            | Command::Scan { .. }
+            | Command::AuditBegin
+            | Command::AuditEnd
+            | Command::Digest { .. } => FlowId::default(),
+        }
+    }
+
+    pub(crate) fn take_commands(&mut self, commands: &[Command]) {
+        for batch in commands.chunks(BATCH_COMMANDS) {
+            let mut ids = [FlowId::default(); BATCH_COMMANDS];
+            for (id, command) in ids.iter_mut().zip(batch) {
+                *id = self.id_of(command);
+                self.table.prefetch_set(*id);
+                prefetch(&self.buckets[id.bucket() as usize], 1);
+            }
+            let mut absent_count = 0;
+            for id in &ids[..batch.len()] {
+                match self.table.holder(*id) {
+                    Some(at) => self.table.prefetch_entry(at),
+                    None => {
+                        self.table.prefetch_free(absent_count);
+                        absent_count += 1;
+                    }
+                }
+            }
+            for (id, command) in ids.iter().zip(batch) {
+                self.take_command(command, *id);
+            }
+        }
+    }
+
+    /// Takes a command about the flow of this id, or about none.
+    pub(crate) fn take_command(&mut self, command: &Command, id: FlowId) {
         self.count(Counter::Commands);
         match *command {
-            Command::Upsert { flags, cookie, ref record } => self.upsert(flags, cookie, record),
-            Command::Delete { cookie, ref key } => self.delete(cookie, key),
-            Command::Confirm { cookie, ref key } => self.confirm(cookie, key),
+            Command::Upsert { flags, cookie, ref record } => self.upsert(id, flags, cookie, record),
+            Command::Delete { cookie, ref key } => self.delete(id, cookie, key),
+            Command::Confirm { cookie, ref key } => self.confirm(id, cookie, key),
             Command::Peer { peer, session } => {
                 if self.known(peer) {
                     self.welcome(peer, session);

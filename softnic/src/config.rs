@@ -93,7 +93,9 @@ const _: () = assert!(FRAME_SIZE_MIN <= FRAME_SIZE_MAX);
 
 impl Config {
     /// Asserts what the engine relies on: these values come from our own agent, not from outside.
-    pub(crate) fn checked(self) -> Self {
+    pub(crate) fn checked(mut self) -> Self {
+        self.peers.sort_unstable();
+        self.peers.dedup();
         assert!((self.member as usize) < MEMBERS_MAX, "member number");
         assert!(self.peers.iter().all(|peer| (*peer as usize) < MEMBERS_MAX), "peer numbers");
         assert!(!self.peers.contains(&self.member), "a member is no peer of its own");

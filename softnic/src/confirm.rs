@@ -2,17 +2,16 @@
 
 use crate::Softnic;
 use formats::register::Counter;
-use formats::{FlowKey, FlowRecord, Groups};
+use formats::{FlowId, FlowKey, FlowRecord, Groups};
 
 impl Softnic {
     /// The host admits a flow that a packet made.
-    pub(crate) fn confirm(&mut self, cookie: u32, key: &FlowKey) {
+    pub(crate) fn confirm(&mut self, id: FlowId, cookie: u32, key: &FlowKey) {
         self.books.confirms += 1;
         if !crate::change::key_is_sound(key) {
             self.books.malformed += 1;
             return self.count(Counter::CommandsMalformed);
         }
-        let id = self.hasher.flow_id(key);
         if !self.owns(id.bucket()) {
             return self.count(Counter::CommandsNotOwner);
         }
@@ -36,13 +35,13 @@ impl Softnic {
         entry.audit = audit;
     }
 
-    /// What of an upsert is the host's to write: not what packets have written.
-    pub(crate) fn host_groups(&self, at: u32, record: &FlowRecord) -> FlowRecord {
+    /// The groups of an upsert that are the host's to write: not those that packets have written.
+    #[inline]
+    pub(crate) fn host_groups(&self, at: u32, groups: Groups) -> Groups {
         if !self.tracking.is_on() {
-            return *record;
+            return groups;
         }
-        let packets = Groups(self.tracking.groups.0 & self.table[at].record.groups.0);
-        FlowRecord { groups: record.groups.without(packets), ..*record }
+        groups.without(self.tracking.groups.both(self.table[at].record.groups))
     }
 
     /// Whether an upsert names a life that a packet began, instead of beginning one.
@@ -55,12 +54,12 @@ impl Softnic {
     /// The host states a flow that a packet made.
     pub(crate) fn state_life(&mut self, at: u32, cookie: u32, record: &FlowRecord) {
         self.name_life(at, cookie);
-        let stated = self.host_groups(at, record);
+        let groups = self.host_groups(at, record.groups);
         if !self.table[at].is_waiting() {
-            return self.change_flow(at, &stated);
+            return self.change_flow(at, record, groups);
         }
         self.unlink_alias(at);
-        self.table[at].record.merge_groups(&stated);
+        self.table[at].record.merge_some(record, groups);
         self.link_alias(at);
         let made = self.replicate_if_due(at);
         self.count(if made { Counter::FlowsMade } else { Counter::FlowsConfirmed });

@@ -128,21 +128,23 @@ impl Softnic {
         let entry = &self.table[at];
         let Stamp { term, version } = entry.stamp;
         let (id, record) = (entry.id, &entry.record);
-        let mut scratch = SCRATCH;
-        let units = if entry.is_tombstone() {
+        let member = self.buckets[id.bucket() as usize].members[copy];
+        let mut one = [0; UNIT_SIZE];
+        let sequence = if entry.is_tombstone() {
             let unit = DeleteUnit {
                 kind: kind::DELETE,
-                units: 0,
+                units: 1,
                 term_low: term.0 as u8,
                 flow_id: id.0,
                 version,
                 ..DeleteUnit::default()
             };
-            Record::Delete(unit).encode(&mut scratch)
+            unit.encode(&mut one);
+            self.append(member, &one, Some(Item::Flow(at)))
         } else if COMPACT_GROUPS.has(changed) && before.has(changed) {
             let unit = Compact {
                 kind: kind::COMPACT,
-                units: 0,
+                units: 1,
                 term_low: term.0 as u8,
                 class: record.class,
                 flow_id: id.0,
@@ -151,7 +153,8 @@ impl Softnic {
                 status: record.status,
                 spare: 0,
             };
-            Record::Compact(unit).encode(&mut scratch)
+            unit.encode(&mut one);
+            self.append(member, &one, Some(Item::Flow(at)))
         } else {
             let update = Update {
                 flow_id: id,
@@ -160,10 +163,8 @@ impl Softnic {
                 base_distance: 1,
                 changed: formats::FlowRecord { groups: changed, ..self.image(record) },
             };
-            Record::Update(update).encode(&mut scratch)
+            self.append_record(member, &Record::Update(update), Some(Item::Flow(at)))
         };
-        let member = self.buckets[id.bucket() as usize].members[copy];
-        let sequence = self.append(member, &scratch[..units * UNIT_SIZE], Some(Item::Flow(at)));
         self.sent_inline(at, copy, member, sequence);
     }
 }

@@ -1,6 +1,6 @@
 //! One flow of the table: what replicates, its stamp, and what the engine remembers about it.
 
-use formats::{FlowId, FlowRecord, Stamp};
+use formats::{FlowId, FlowKey, FlowRecord, Groups, Stamp};
 
 /// Not sent to that copy yet: higher than every sequence.
 pub(crate) const PENDING: u64 = u64::MAX;
@@ -29,40 +29,61 @@ const ALIASED: u16 = 1 << 10;
 const LOOSE: u16 = 1 << 11;
 
 /// A flow or a tombstone.
+///
+/// In the order of use: what a change of state or windows touches is the first two cache lines, what was
+/// fixed when the flow was made, translation and labels lie behind.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub(crate) struct Entry {
-    pub(crate) record: FlowRecord,
-    pub(crate) stamp: Stamp,
     /// Contribution to the bucket's sum; 0 for a tombstone.
     pub(crate) digest: u64,
     /// Sequence of the frame that last carried it to backup and remote, or [`PENDING`].
     pub(crate) sent: [u64; 2],
-    /// Of a tombstone: the version the flow had before it ended; 0 if it was not here.
-    pub(crate) ended_version: u64,
     pub(crate) id: FlowId,
+    pub(crate) stamp: Stamp,
     pub(crate) cookie: u32,
+    /// Tick of the last packet of this life here.
+    pub(crate) seen_tick: u32,
     /// Number of the audit that painted it.
     pub(crate) audit: u16,
     flags: u16,
-    /// Ticks of the first and the last packet of this life here.
+    pub(crate) record: FlowRecord,
+    /// Of a tombstone: the version the flow had before it ended; 0 if it was not here.
+    pub(crate) ended_version: u64,
+    /// Tick of the first packet of this life here.
     pub(crate) made_tick: u32,
-    pub(crate) seen_tick: u32,
     loose_until: u32,
 }
 
-// Brief: at most 320 B a flow, table slots included.
-const _: () = assert!(std::mem::size_of::<Entry>() <= 288);
+// A flow with IPv6, translation and labels, its slots half used and its alias stay below 256 B.
+const _: () = assert!(size_of::<Entry>() == 208);
 
 impl Entry {
+    /// Begins to stand for a key, without a record yet.
+    pub(crate) fn begin(&mut self, id: FlowId, key: &FlowKey) {
+        (self.id, self.sent, self.stamp) = (id, [PENDING; 2], Stamp::default());
+        (self.digest, self.ended_version, self.cookie) = (0, 0, 0);
+        (self.flags, self.audit) = (0, 0);
+        (self.made_tick, self.seen_tick, self.loose_until) = (0, 0, 0);
+        // What an earlier flow left in its groups is absent until it is written.
+        (self.record.key, self.record.groups) = (*key, Groups::NONE);
+    }
+    /// Stands for nothing any more; what asks for it by its number finds neither flow nor tombstone.
+    pub(crate) fn end(&mut self) {
+        (self.flags, self.sent) = (0, [PENDING; 2]);
+    }
     fn set(&mut self, flag: u16, on: bool) {
         self.flags = if on { self.flags | flag } else { self.flags & !flag };
     }
+    #[inline]
     pub(crate) fn is_live(&self) -> bool {
         self.flags & LIVE != 0
     }
+    #[inline]
     pub(crate) fn is_tombstone(&self) -> bool {
         self.flags & TOMBSTONE != 0
     }
+    #[inline]
     pub(crate) fn set_live(&mut self) {
         self.flags = self.flags & !TOMBSTONE | LIVE;
     }
@@ -80,6 +101,7 @@ impl Entry {
     pub(crate) fn paint(&mut self, colour: bool) {
         self.set(COLOUR, colour);
     }
+    #[inline]
     pub(crate) fn in_overflow(&self) -> bool {
         self.flags & OVERFLOW != 0
     }
@@ -90,6 +112,7 @@ impl Entry {
         self.flags |= SHARED;
     }
     /// Whether records may name it by its id: nothing else here has that id.
+    #[inline]
     pub(crate) fn goes_by_id(&self) -> bool {
         self.flags & (OVERFLOW | SHARED) == 0
     }
@@ -102,31 +125,25 @@ impl Entry {
     pub(crate) fn was_installed(&self, copy: usize) -> bool {
         self.flags & INSTALLED[copy] != 0
     }
+    #[inline]
     pub(crate) fn set_installed(&mut self, copy: usize, on: bool) {
         self.set(INSTALLED[copy], on);
     }
-    /// Reads one word of each part that a packet needs.
     #[inline]
-    pub(crate) fn touch(&self) -> u64 {
-        let record = &self.record;
-        record.key.src as u64
-            ^ u64::from(record.edges[0].end)
-            ^ record.labels as u64
-            ^ self.stamp.version
-            ^ self.id.0
-    }
     pub(crate) fn is_waiting(&self) -> bool {
         self.flags & WAITING != 0
     }
     pub(crate) fn set_waiting(&mut self, on: bool) {
         self.set(WAITING, on);
     }
+    #[inline]
     pub(crate) fn is_unnamed(&self) -> bool {
         self.flags & UNNAMED != 0
     }
     pub(crate) fn set_unnamed(&mut self, on: bool) {
         self.set(UNNAMED, on);
     }
+    #[inline]
     pub(crate) fn is_aliased(&self) -> bool {
         self.flags & ALIASED != 0
     }

@@ -83,6 +83,7 @@ impl Outbox {
 
 impl Softnic {
     /// Appends a record to the peer's frame of the sync link; returns the frame's sequence.
+    #[inline]
     pub(crate) fn append(&mut self, peer: u8, units: &[u8], item: Option<Item>) -> u64 {
         let limit = self.config.frame_units() * UNIT_SIZE;
         if self.peers[peer as usize].frame.units * UNIT_SIZE + units.len() > limit {

@@ -1,6 +1,6 @@
-//! The replicated image of a flow, and the only two ways an entry changes: written or buried.
+//! The replicated image of a flow, and the only ways an entry changes: written whole, amended or buried.
 //!
-//! Both keep the bucket's count and sum, and the gauges. Groups outside [`crate::Config::replicate`]
+//! All keep the bucket's count and sum, and the gauges. Groups outside [`crate::Config::replicate`]
 //! are stored, but are no part of the image.
 
 use crate::Softnic;
@@ -75,6 +75,53 @@ impl Softnic {
         }
     }
 
+    /// Changes these groups of a live entry in place; its digest follows by their share alone.
+    #[inline]
+    pub(crate) fn amend(
+        &mut self,
+        at: u32,
+        stamp: Stamp,
+        changed: Groups,
+        change: impl FnOnce(&mut FlowRecord),
+    ) {
+        let translates = changed.has(Groups::NAT) && self.tracking.is_on();
+        if translates {
+            self.unlink_alias(at);
+        }
+        let entry = &self.table[at];
+        assert!(entry.is_live(), "only live flows are amended");
+        let (id, old) = (entry.id, entry.digest);
+        let by_parts = !self.config.linear_digest();
+        let rest = if by_parts { self.digest_without(at, changed) } else { 0 };
+        change(&mut self.table[at].record);
+        let record = &self.table[at].record;
+        let digest = if !by_parts {
+            self.contribution(record)
+        } else if self.is_image(record) {
+            self.digester.with(rest, record, changed)
+        } else {
+            self.digester.with(rest, &self.image(record), changed)
+        };
+        let entry = &mut self.table[at];
+        (entry.stamp, entry.digest) = (stamp, digest);
+        let bucket = &mut self.buckets[id.bucket() as usize];
+        bucket.sum = bucket.sum.wrapping_add(digest.wrapping_sub(old));
+        if translates {
+            self.link_alias(at);
+        }
+    }
+
+    /// What is left of the entry's digest without these groups.
+    #[inline]
+    fn digest_without(&self, at: u32, groups: Groups) -> u64 {
+        let entry = &self.table[at];
+        if self.is_image(&entry.record) {
+            self.digester.without(entry.digest, &entry.record, groups)
+        } else {
+            self.digester.without(entry.digest, &self.image(&entry.record), groups)
+        }
+    }
+
     /// Turns the entry into a tombstone with this stamp.
     pub(crate) fn bury(&mut self, at: u32, stamp: Stamp) {
         self.unlink_alias(at);
@@ -123,6 +170,7 @@ impl Softnic {
     /// Frees the tombstones of a bucket that `done` agrees to; forgets listed entries that live again.
     pub(crate) fn free_tombstones(&mut self, bucket: u16, done: impl Fn(&Self, u32) -> bool) {
         let mut list = std::mem::take(&mut self.buckets[bucket as usize].tombstones);
+        list.iter().for_each(|at| self.table.prefetch_entry(*at));
         list.retain(|at| {
             let entry = &mut self.table[*at];
             if !entry.is_tombstone() {

@@ -16,7 +16,7 @@
 //!
 //! Budget, one core: ≤ 400 ns per upsert that makes or changes a flow with one copy, ≤ 150 ns for one
 //! without a difference, ≤ 400 ns per record applied, ≤ 320 B per flow.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod acknowledge;
 mod alias;
@@ -43,6 +43,7 @@ mod merge;
 mod packet;
 pub mod parse;
 mod peer;
+mod prefetch;
 mod receive;
 mod report;
 mod scan;
@@ -114,7 +115,7 @@ pub struct Softnic {
     start_us: u64,
     work_us: u64,
     emitted_since_work: u64,
-    /// Peer whose sweeps go first in the next tick.
+    /// Place, among the peers, of that whose sweeps go first in the next tick.
     sweep_turn: usize,
     /// Bucket whose tombstones are looked through next, and when the last were.
     settle_turn: u16,
@@ -210,7 +211,8 @@ impl Softnic {
         self.advance(now);
         self.send_answers();
         self.send_acknowledgements();
-        for peer in 0..self.peers.len() as u8 {
+        for n in 0..self.config.peers.len() {
+            let peer = self.config.peers[n];
             self.close(peer);
             self.peers[peer as usize].frames_waiting = 0;
         }
@@ -238,11 +240,16 @@ impl Softnic {
         if self.report.has_pending() || !self.jobs.is_empty() {
             deadline = deadline.min(self.local_us + WORK_TICK_US);
         }
-        self.peers.iter().filter(|peer| peer.answers_wait()).fold(deadline, |d, peer| d.min(peer.answer_us))
+        let asked = self.known_peers().filter(|peer| peer.answers_wait());
+        asked.fold(deadline, |d, peer| d.min(peer.answer_us))
     }
 
     fn work_is_pending(&self) -> bool {
-        self.peers.iter().any(|peer| peer.session != 0 && peer.has_sweeps()) || self.any_proposing
+        self.known_peers().any(|peer| peer.session != 0 && peer.has_sweeps()) || self.any_proposing
+    }
+
+    fn known_peers(&self) -> impl Iterator<Item = &Peer> {
+        self.config.peers.iter().map(|peer| &self.peers[*peer as usize])
     }
 
     /// One counter.
@@ -302,7 +309,14 @@ impl Softnic {
     /// Takes a command of the host.
     pub fn command(&mut self, now: Now, command: &Command) {
         self.advance(now);
-        self.take_command(command);
+        self.take_command(command, self.id_of(command));
+    }
+
+    /// Takes commands in their order, as [`Softnic::command`] would one by one; the table's cache misses
+    /// of a batch overlap.
+    pub fn commands(&mut self, now: Now, commands: &[Command]) {
+        self.advance(now);
+        self.take_commands(commands);
     }
 
     /// Takes a frame that arrived on a port.

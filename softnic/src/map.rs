@@ -193,7 +193,8 @@ impl Softnic {
 
     /// Sends the answers that are due: the terms of buckets a peer got wrong.
     pub(crate) fn send_answers(&mut self) {
-        for peer in 0..self.peers.len() as u8 {
+        for n in 0..self.config.peers.len() {
+            let peer = self.config.peers[n];
             let p = &mut self.peers[peer as usize];
             if !p.answers_wait() || self.local_us < p.answer_us {
                 continue;

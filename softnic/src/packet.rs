@@ -12,6 +12,7 @@
 //!
 //! Budget: ≤ 120 ns a packet at 16,000 flows, ≤ 330 ns at a million.
 
+use crate::prefetch::prefetch;
 use crate::parse::{parse, Packet, Untracked};
 use crate::track::{self, Context, Outcome, State, TICK_SHIFT};
 use crate::{Now, Softnic};
@@ -45,15 +46,17 @@ impl Softnic {
             let mut read = [Err(Untracked::Port); BATCH_PACKETS];
             for (read, frame) in read.iter_mut().zip(batch) {
                 *read = self.identify(port, frame);
+                if let Ok((_, id)) = read {
+                    self.table.prefetch_set(*id);
+                    prefetch(&self.buckets[id.bucket() as usize], 1);
+                }
             }
             let read = &read[..batch.len()];
-            let mut entries = [None; BATCH_PACKETS];
-            for (entry, read) in entries.iter_mut().zip(read) {
-                *entry = read.as_ref().ok().and_then(|(_, id)| self.table.holder(*id));
+            for (_, id) in read.iter().flatten() {
+                if let Some(at) = self.table.holder(*id) {
+                    self.table.prefetch_entry(at);
+                }
             }
-            // Loads that do not wait for each other; what they find is looked up again below.
-            let touched = entries.iter().flatten().map(|at| self.table[*at].touch());
-            std::hint::black_box(touched.fold(0, |sum, value| sum ^ value));
             for read in read {
                 self.count(Counter::PacketsReceived);
                 let outcome = match read {
@@ -148,14 +151,11 @@ impl Softnic {
     fn change_by_packet(&mut self, at: u32, state: &State, groups: Groups) {
         let bits = self.tracking.edge_bits;
         let entry = &mut self.table[at];
-        let changed = state.difference(&entry.record, groups, bits);
-        let changed = Groups(changed.0 & self.config.replicate.0);
+        let changed = state.difference(&entry.record, groups, bits).both(self.config.replicate);
         if changed.is_empty() {
             return state.store(&mut entry.record, groups);
         }
-        let mut merged = entry.record;
-        state.store(&mut merged, groups);
-        self.write_change(at, &merged, changed);
+        self.write_change(at, changed, |own| state.store(own, groups));
     }
 
     fn track_new(&mut self, id: FlowId, packet: &Packet) -> Result<(), Untracked> {

@@ -53,10 +53,10 @@ impl Softnic {
     pub(crate) fn run_sweeps(&mut self) {
         let mut budget = BUDGET_RECORDS.saturating_sub(self.emitted_since_work).max(BUDGET_RECORDS / 8);
         self.emitted_since_work = 0;
-        let peers_count = self.peers.len();
+        let peers_count = self.config.peers.len().max(1);
         self.sweep_turn = (self.sweep_turn + 1) % peers_count;
-        for n in 0..peers_count {
-            let peer = ((self.sweep_turn + n) % peers_count) as u8;
+        for n in 0..self.config.peers.len() {
+            let peer = self.config.peers[(self.sweep_turn + n) % peers_count];
             if self.peers[peer as usize].session != 0 && self.peers[peer as usize].has_sweeps() {
                 self.run_sweeps_of(peer, &mut budget);
             }
@@ -229,8 +229,18 @@ impl Softnic {
             self.settle_turn = (bucket + 1) % buckets_count as u16;
             if !self.buckets[bucket as usize].tombstones.is_empty() && self.owns(bucket) {
                 self.free_tombstones(bucket, Self::tombstone_is_settled);
+                self.raise_floor(bucket);
             }
         }
+    }
+
+    /// Every delete below the oldest that is not settled is known; the next one takes the clock at least.
+    fn raise_floor(&mut self, bucket: u16) {
+        let clock = self.version_clock_us;
+        let versions = self.buckets[bucket as usize].tombstones.iter().map(|at| self.table[*at].stamp.version);
+        let floor = versions.fold(clock, u64::min).saturating_sub(1);
+        let b = &mut self.buckets[bucket as usize];
+        b.floor = b.floor.max(floor);
     }
 
     fn tombstone_is_settled(&self, at: u32) -> bool {

@@ -7,7 +7,8 @@
 //!
 //! Limits: `ways` per set, `overflow_max` beyond; then [`Full`].
 
-use crate::entry::{Entry, PENDING};
+use crate::entry::Entry;
+use crate::prefetch::prefetch;
 use formats::limits::*;
 use formats::{FlowId, FlowKey};
 use std::collections::BTreeMap;
@@ -21,6 +22,10 @@ pub(crate) struct Full;
 const TAKEN: u64 = 1 << 63;
 /// Entries of a slab chunk; the slab grows without moving what it holds.
 const CHUNK_ENTRIES: usize = 1024;
+/// Slots of a cache line.
+const LINE_SLOTS: usize = 8;
+/// Bytes of an entry that most changes touch: all but what is fixed, translated or labelled.
+const HOT_BYTES: usize = 128;
 const _: () = assert!(FLOW_ID_BITS - BUCKET_BITS < 31);
 
 /// A place in a bucket's table order: its sets, then its overflow by key.
@@ -38,22 +43,30 @@ pub(crate) struct Table {
     set_bits: u32,
     ways: usize,
     overflow_max: usize,
+    /// Slots from `first` on, so that a set of eight is one cache line.
     slots: Vec<u64>,
+    first: usize,
     chunks: Vec<Box<[Entry]>>,
     free: Vec<u32>,
     overflow: BTreeMap<(u16, FlowKey), u32>,
+    /// One bit a set: whether the overflow holds a flow of it. Few sets are; the others need no search.
+    crowded: Vec<u64>,
 }
 
 impl Table {
     pub(crate) fn new(set_bits: u32, ways: usize, overflow_max: usize) -> Self {
+        let slots = vec![0u64; (ways << set_bits) + LINE_SLOTS];
         Self {
             set_bits,
             ways,
             overflow_max,
-            slots: vec![0; ways << set_bits],
+            // It never grows, so it never moves.
+            first: slots.as_ptr().align_offset(LINE_SLOTS * size_of::<u64>()).min(LINE_SLOTS),
+            slots,
             chunks: Vec::new(),
             free: Vec::new(),
             overflow: BTreeMap::new(),
+            crowded: vec![0; (1 << set_bits) / 64],
         }
     }
 
@@ -61,16 +74,58 @@ impl Table {
     #[inline]
     fn place(&self, id: FlowId) -> (usize, u64) {
         let low_bits = FLOW_ID_BITS - self.set_bits;
-        let set = (id.0 >> low_bits) as usize;
-        (set * self.ways, TAKEN | (id.0 & ((1 << low_bits) - 1)) << 32)
+        (self.first + self.set_of(id) * self.ways, TAKEN | (id.0 & ((1 << low_bits) - 1)) << 32)
+    }
+
+    /// The way whose slot `fits`. Every way is looked at: which one it is cannot be predicted, and a
+    /// wrong guess costs more than the comparisons.
+    #[inline]
+    fn way(&self, base: usize, fits: impl Fn(u64) -> bool) -> Option<usize> {
+        let mut found = None;
+        for (way, slot) in self.slots[base..base + self.ways].iter().enumerate().rev() {
+            found = if fits(*slot) { Some(way) } else { found };
+        }
+        found
     }
 
     /// The entry in the sets that has this id.
     #[inline]
     pub(crate) fn holder(&self, id: FlowId) -> Option<u32> {
         let (base, tag) = self.place(id);
-        let slots = &self.slots[base..base + self.ways];
-        slots.iter().find(|slot| **slot & !0xffff_ffff == tag).map(|slot| *slot as u32)
+        self.way(base, |slot| slot & !0xffff_ffff == tag).map(|way| self.slots[base + way] as u32)
+    }
+
+    /// Asks for the set of an id.
+    #[inline]
+    pub(crate) fn prefetch_set(&self, id: FlowId) {
+        let (base, _) = self.place(id);
+        prefetch(&self.slots[base], self.ways * size_of::<u64>());
+    }
+
+    /// Asks for what a change of the entry touches.
+    #[inline]
+    pub(crate) fn prefetch_entry(&self, at: u32) {
+        prefetch(&self[at], HOT_BYTES);
+    }
+
+    /// Asks for the entry that is given out after `count` others.
+    #[inline]
+    pub(crate) fn prefetch_free(&self, count: usize) {
+        if let Some(n) = self.free.len().checked_sub(count + 1) {
+            prefetch(&self[self.free[n]], size_of::<Entry>());
+        }
+    }
+
+    #[inline]
+    fn set_of(&self, id: FlowId) -> usize {
+        (id.0 >> (FLOW_ID_BITS - self.set_bits)) as usize
+    }
+
+    /// Whether the overflow holds a flow of the id's set.
+    #[inline]
+    fn is_crowded(&self, id: FlowId) -> bool {
+        let set = self.set_of(id);
+        self.crowded[set / 64] >> (set % 64) & 1 == 1
     }
 
     /// The entry of this key, live or tombstone.
@@ -78,14 +133,16 @@ impl Table {
     pub(crate) fn find(&self, id: FlowId, key: &FlowKey) -> Option<u32> {
         match self.holder(id) {
             Some(at) if self[at].record.key.same_flow(key) => Some(at),
-            Some(_) | None if self.overflow.is_empty() => None,
+            Some(_) | None if !self.is_crowded(id) => None,
             Some(_) | None => self.overflow.get(&(id.bucket(), key.canonical().0)).copied(),
         }
     }
 
     /// Every entry of this id: at most one in the sets, others in the overflow.
+    #[inline]
     pub(crate) fn with_id(&self, id: FlowId) -> impl Iterator<Item = u32> + '_ {
-        let overflow = self.overflow_of(id.bucket(), None).map(|(_, at)| at);
+        let searched = self.is_crowded(id).then(|| self.overflow_of(id.bucket(), None));
+        let overflow = searched.into_iter().flatten().map(|(_, at)| at);
         self.holder(id).into_iter().chain(overflow.filter(move |at| self[*at].id == id))
     }
 
@@ -104,13 +161,12 @@ impl Table {
     pub(crate) fn make(&mut self, id: FlowId, key: &FlowKey) -> Result<u32, Full> {
         let (base, tag) = self.place(id);
         let holder = self.holder(id);
-        let room = self.slots[base..base + self.ways].iter().position(|slot| *slot == 0);
-        let mut entry = Entry::default();
-        (entry.id, entry.record.key) = (id, *key);
+        let room = self.way(base, |slot| slot == 0);
         match (holder, room) {
             (None, Some(way)) => {
-                let shared = self.overflow_of(id.bucket(), None).any(|(_, at)| self[at].id == id);
-                let at = self.allocate(entry);
+                let shared = self.is_crowded(id)
+                    && self.overflow_of(id.bucket(), None).any(|(_, at)| self[at].id == id);
+                let at = self.allocate(id, key);
                 if shared {
                     self[at].share_id();
                 }
@@ -124,39 +180,45 @@ impl Table {
                 if let Some(holder) = holder {
                     self[holder].share_id();
                 }
-                let at = self.allocate(entry);
+                let at = self.allocate(id, key);
                 self[at].set_in_overflow();
                 self.overflow.insert((id.bucket(), key.canonical().0), at);
+                let set = self.set_of(id);
+                self.crowded[set / 64] |= 1 << (set % 64);
                 Ok(at)
             }
         }
     }
 
-    fn allocate(&mut self, mut entry: Entry) -> u32 {
-        entry.sent = [PENDING; 2];
+    fn allocate(&mut self, id: FlowId, key: &FlowKey) -> u32 {
         let at = self.free.pop().unwrap_or_else(|| {
             let first = (self.chunks.len() * CHUNK_ENTRIES) as u32;
             self.chunks.push(vec![Entry::default(); CHUNK_ENTRIES].into_boxed_slice());
             self.free.extend((first..first + CHUNK_ENTRIES as u32).rev());
             self.free.pop().expect("a chunk was added")
         });
-        self[at] = entry;
+        self[at].begin(id, key);
         at
     }
 
     /// Frees an entry; its number may be given to another flow.
     pub(crate) fn remove(&mut self, at: u32) {
-        let entry = std::mem::take(&mut self[at]);
-        if entry.in_overflow() {
-            let removed = self.overflow.remove(&(entry.id.bucket(), entry.record.key.canonical().0));
+        let entry = &mut self[at];
+        let (id, in_overflow) = (entry.id, entry.in_overflow());
+        entry.end();
+        if in_overflow {
+            let key = entry.record.key.canonical().0;
+            let removed = self.overflow.remove(&(id.bucket(), key));
             assert!(removed == Some(at), "the overflow names each of its entries");
+            let set = self.set_of(id);
+            if !self.overflow_of(id.bucket(), None).any(|(_, at)| self.set_of(self[at].id) == set) {
+                self.crowded[set / 64] &= !(1 << (set % 64));
+            }
         } else {
-            let (base, tag) = self.place(entry.id);
-            let slots = &mut self.slots[base..base + self.ways];
-            let slot = slots.iter_mut().find(|slot| **slot == tag | u64::from(at));
-            *slot.expect("a set names each of its entries") = 0;
+            let (base, tag) = self.place(id);
+            let way = self.way(base, |slot| slot == tag | u64::from(at));
+            self.slots[base + way.expect("a set names each of its entries")] = 0;
         }
-        self[at].sent = [PENDING; 2];
         self.free.push(at);
     }
 
@@ -164,7 +226,7 @@ impl Table {
     pub(crate) fn next(&self, bucket: u16, cursor: &mut Cursor) -> Option<u32> {
         let slots_count = (self.ways << (self.set_bits - BUCKET_BITS)) as u32;
         if let Cursor::Slot(from) = *cursor {
-            let base = bucket as usize * slots_count as usize;
+            let base = self.first + bucket as usize * slots_count as usize;
             for n in from..slots_count {
                 let slot = self.slots[base + n as usize];
                 if slot != 0 {
@@ -200,6 +262,7 @@ impl Table {
             + self.entries_count() * entry
             + self.free.capacity() * 4
             + self.overflow.len() * pair
+            + self.crowded.len() * 8
     }
 }
 

@@ -209,7 +209,8 @@ impl Row {
             return Err(ParseError::Mixed);
         }
         let mut record = FlowRecord { key: FlowKey { zone: self.zone, ..key }, ..Default::default() };
-        let mut add = |group: Groups| record.groups = record.groups.with(group);
+        let mut groups = Groups::NONE;
+        let mut add = |group: Groups| groups = groups.with(group);
         if is_translated(&key, &reply) {
             add(Groups::NAT);
             record.nat = Nat {
@@ -244,6 +245,7 @@ impl Row {
             add(Groups::LABELS);
             record.labels = labels;
         }
+        record.groups = groups;
         let unsupported = self.unsupported();
         let status_raw = self.status_raw.unwrap_or(0);
         Ok(CtMessage { kind, record, ct_id: self.ct_id, status_raw, unsupported, portid, zone: self.zone })
