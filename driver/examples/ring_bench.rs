@@ -1,5 +1,6 @@
-//! Nanoseconds per command and per event through the rings, codec on both sides counted, and what the
-//! codec alone takes of it.
+//! Descriptors through the rings in this process, codec on both sides counted: `cargo xtask bench rings`
+//! reads the lines. A median is that of all rounds, the best is the best round's. Latency is one
+//! descriptor alone: submitted, rung, and in the engine's hands; offered, and in the host's.
 
 use driver::{Device, InProcess, Nic, RingOptions, Settings};
 use formats::descriptor::{Command, Event};
@@ -8,10 +9,12 @@ use formats::{ClusterSecret, FlowKey, FlowRecord, Groups, Stamp};
 use std::hint::black_box;
 use std::time::Instant;
 
+/// Descriptors per doorbell.
 const BATCH: u32 = 64;
-const BATCHES: u32 = 2_000;
-/// The best of these counts: the others were disturbed.
-const ROUNDS: u32 = 30;
+const BATCHES: u32 = 1_000;
+const ROUNDS: usize = 31;
+/// Single descriptors whose way is timed.
+const SINGLES: usize = 200_000;
 
 /// Takes every command, and gives as many events as it is told.
 struct Sink {
@@ -44,16 +47,46 @@ impl Device for Sink {
     fn start(&mut self, _settings: &Settings) {}
 }
 
-fn time(name: &str, mut batch: impl FnMut()) {
+fn sorted(mut values: Vec<f64>) -> Vec<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    values
+}
+
+fn line(name: &str, unit: &str, median: f64, best: f64) {
+    println!(r#"{{"name":"{name}","unit":"{unit}","median":{median:.3},"best":{best:.3}}}"#);
+}
+
+/// ns per descriptor of each round.
+fn rounds(mut batch: impl FnMut()) -> Vec<f64> {
     let round = |_| {
         let start = Instant::now();
-        for _ in 0..BATCHES {
-            batch();
-        }
-        start.elapsed().as_nanos()
+        (0..BATCHES).for_each(|_| batch());
+        start.elapsed().as_nanos() as f64 / f64::from(BATCH * BATCHES)
     };
-    let best = (0..ROUNDS).map(round).min().expect("more than one round");
-    println!("{name:<28} {:>6.1} ns", best as f64 / f64::from(BATCH * BATCHES));
+    sorted((0..ROUNDS).map(round).collect())
+}
+
+fn throughput(name: &str, batch: impl FnMut()) {
+    let rounds = rounds(batch);
+    line(name, "M/s", 1e3 / rounds[ROUNDS / 2], 1e3 / rounds[0]);
+}
+
+fn cost(name: &str, batch: impl FnMut()) {
+    let rounds = rounds(batch);
+    line(name, "ns", rounds[ROUNDS / 2], rounds[0]);
+}
+
+/// Percentiles of one descriptor's way.
+fn latency(name: &str, mut one: impl FnMut()) {
+    let single = |_| {
+        let start = Instant::now();
+        one();
+        start.elapsed().as_nanos() as f64
+    };
+    let ways = sorted((0..SINGLES).map(single).collect());
+    for (label, at) in [("p50", SINGLES / 2), ("p99", SINGLES * 99 / 100), ("max", SINGLES - 1)] {
+        line(&format!("one {name}, {label}"), "ns", ways[at], ways[0]);
+    }
 }
 
 fn main() {
@@ -90,14 +123,13 @@ fn main() {
     let mut nic =
         Nic::open(device, &settings, RingOptions::default()).expect("an engine in this process opens");
 
-    println!("IPv4 TCP flow without NAT, batches of {BATCH}");
-    time("command through the ring", || {
+    throughput("commands", || {
         for _ in 0..BATCH {
             nic.try_submit(black_box(&command)).expect("the device takes all");
         }
         nic.ring().expect("no transport to fail");
     });
-    time("event through the ring", || {
+    throughput("events", || {
         nic.device_mut().pending = BATCH;
         nic.service();
         while let Some(event) = nic.next_event() {
@@ -105,19 +137,29 @@ fn main() {
         }
     });
     let mut slot = [0; formats::limits::COMMAND_SIZE];
-    time("command codec alone", || {
+    cost("command codec alone", || {
         for _ in 0..BATCH {
             slot.fill(0);
             black_box(&command).encode(&mut slot);
             black_box(Command::decode(black_box(&slot)).expect("a command"));
         }
     });
-    time("event codec alone", || {
+    cost("event codec alone", || {
         for _ in 0..BATCH {
             slot.fill(0);
             black_box(&event).encode(&mut slot);
             black_box(Event::decode(black_box(&slot)).expect("an event"));
         }
     });
-    println!("{:?}\n{:?}", nic.ring_counters(), nic.transport().device_ring_counters());
+    let before = nic.device_mut().taken;
+    latency("command", || {
+        nic.try_submit(black_box(&command)).expect("the device takes all");
+        nic.ring().expect("no transport to fail");
+    });
+    assert_eq!(nic.device_mut().taken - before, SINGLES as u64);
+    latency("event", || {
+        nic.device_mut().pending = 1;
+        nic.service();
+        black_box(nic.next_event().expect("offered").expect("an event"));
+    });
 }

@@ -29,11 +29,17 @@ use std::time::Duration;
 const BUS_ADDRESS_FIRST: u64 = 1 << 32;
 /// Mappings a device keeps at once: two rings, and two more while they are replaced.
 const MAPPINGS_MAX: usize = 4;
+/// Commands that a device is given at once.
+const BATCH_COMMANDS: usize = 64;
 
 /// An engine behind registers and rings.
 pub trait Device {
     /// A command was taken from the ring.
     fn command(&mut self, command: &Command);
+    /// Commands were taken from the ring, in this order.
+    fn commands(&mut self, commands: &[Command]) {
+        commands.iter().for_each(|command| self.command(command));
+    }
     /// A slot of the command ring held no command.
     fn command_malformed(&mut self);
     /// The next event for the host.
@@ -102,6 +108,8 @@ pub struct InProcess<D: Device> {
     rings: Option<Rings>,
     counters: DeviceRingCounters,
     slot: Box<[u8; SLOT_SIZE]>,
+    /// Commands on their way to the device; empty between calls.
+    batch: Vec<Command>,
 }
 
 impl<D: Device> InProcess<D> {
@@ -126,6 +134,7 @@ impl<D: Device> InProcess<D> {
             rings: None,
             counters: DeviceRingCounters::default(),
             slot: Box::new([0; SLOT_SIZE]),
+            batch: Vec::with_capacity(BATCH_COMMANDS),
         }
     }
 
@@ -161,6 +170,7 @@ impl<D: Device> InProcess<D> {
             return 0;
         };
         let mut count = 0;
+        let mut batch = std::mem::take(&mut self.batch);
         while rings.commands.consumed() != announced {
             let command = match rings.commands.read(&memory, &mut self.slot) {
                 Next::Slot => Command::decode(&self.slot).ok(),
@@ -172,7 +182,11 @@ impl<D: Device> InProcess<D> {
             match command {
                 Some(command) => {
                     self.counters.commands_taken += 1;
-                    self.device.command(&command);
+                    batch.push(command);
+                    if batch.len() == BATCH_COMMANDS {
+                        self.device.commands(&batch);
+                        batch.clear();
+                    }
                 }
                 None => {
                     self.counters.commands_malformed += 1;
@@ -181,6 +195,11 @@ impl<D: Device> InProcess<D> {
             }
             count += 1;
         }
+        if !batch.is_empty() {
+            self.device.commands(&batch);
+            batch.clear();
+        }
+        self.batch = batch;
         self.registers.set(reg::COMMAND_CONSUMER, announced);
         count
     }

@@ -12,7 +12,7 @@
 //! owner, and the rings stop before it is unmapped. It decides nothing about flows, peers or time.
 //!
 //! Budget: ≤ 250 ns per command and per event through a ring, codec on both sides counted
-//! (`examples/ring_bench.rs`).
+//! (`cargo xtask bench rings`).
 
 pub mod counters;
 pub mod error;

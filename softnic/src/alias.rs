@@ -1,24 +1,30 @@
 //! The alias index: a translated flow's reply key finds its main entry.
 //!
-//! Enters: flow ids of reply keys, and entry numbers. Leaves: entry numbers. Open addressing by the keyed
-//! id, at most half full, so that a probe is short; deleting closes the gap. Two aliases may share an id:
-//! the caller compares keys.
+//! Enters: flow ids of reply keys, and entry numbers. Leaves: entry numbers. Open addressing by 32 bits of
+//! the keyed id, at most half full, so that a probe is short; deleting closes the gap. Two aliases may
+//! share these bits: the caller compares keys.
 //!
 //! Limit: `aliases_max` of [`crate::Tracking`]; beyond, a flow is not found by its reply key, and counted.
 
 use crate::parse::{ICMP_V4, ICMP_V6};
 use crate::Softnic;
 use formats::flow::{protocol, Direction};
+use formats::limits::FLOW_ID_BITS;
 use formats::register::Counter;
 use formats::{FlowId, FlowKey, FlowRecord, Groups};
 
 /// A slot that holds nothing; no entry has this number.
-const EMPTY: (u64, u32) = (0, u32::MAX);
+const EMPTY: (u32, u32) = (0, u32::MAX);
+
+/// What a slot keeps of an id: its upper bits, which also say where the slot is looked for.
+fn tag(id: FlowId) -> u32 {
+    (id.0 >> (FLOW_ID_BITS - u32::BITS)) as u32
+}
 
 /// Ids of reply keys, and the entries they lead to.
 #[derive(Debug, Default)]
 pub(crate) struct Aliases {
-    slots: Vec<(u64, u32)>,
+    slots: Vec<(u32, u32)>,
     count: usize,
     count_max: usize,
 }
@@ -35,11 +41,11 @@ impl Aliases {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        self.slots.len() * std::mem::size_of::<(u64, u32)>()
+        self.slots.len() * std::mem::size_of::<(u32, u32)>()
     }
 
-    fn home(&self, id: u64) -> usize {
-        id as usize & (self.slots.len() - 1)
+    fn home(&self, tag: u32) -> usize {
+        tag as usize & (self.slots.len() - 1)
     }
 
     /// Adds an alias; `false` when there is no room.
@@ -47,11 +53,11 @@ impl Aliases {
         if self.count == self.count_max {
             return false;
         }
-        let mut at = self.home(id.0);
+        let mut at = self.home(tag(id));
         while self.slots[at] != EMPTY {
             at = (at + 1) & (self.slots.len() - 1);
         }
-        self.slots[at] = (id.0, entry);
+        self.slots[at] = (tag(id), entry);
         self.count += 1;
         true
     }
@@ -59,8 +65,8 @@ impl Aliases {
     /// Removes an alias, and moves those behind it up to where their probes still find them.
     fn remove(&mut self, id: FlowId, entry: u32) {
         let mask = self.slots.len() - 1;
-        let mut at = self.home(id.0);
-        while self.slots[at] != (id.0, entry) {
+        let mut at = self.home(tag(id));
+        while self.slots[at] != (tag(id), entry) {
             assert!(self.slots[at] != EMPTY, "an aliased entry has its alias");
             at = (at + 1) & mask;
         }
@@ -82,11 +88,11 @@ impl Aliases {
         self.count -= 1;
     }
 
-    /// Entries with an alias of this id.
+    /// Entries that may have an alias of this id.
     fn with_id(&self, id: FlowId) -> impl Iterator<Item = u32> + '_ {
-        let home = if self.slots.is_empty() { 0 } else { self.home(id.0) };
+        let home = if self.slots.is_empty() { 0 } else { self.home(tag(id)) };
         let probe = (0..self.slots.len()).map(move |n| self.slots[(home + n) & (self.slots.len() - 1)]);
-        probe.take_while(|slot| *slot != EMPTY).filter(move |slot| slot.0 == id.0).map(|slot| slot.1)
+        probe.take_while(|slot| *slot != EMPTY).filter(move |slot| slot.0 == tag(id)).map(|slot| slot.1)
     }
 }
 
@@ -173,7 +179,7 @@ mod tests {
             let mut model: Vec<(u64, u32)> = Vec::new();
             for (insert, id, entry) in steps {
                 // Ids that share homes, so that probes run into each other.
-                let id = id * 8;
+                let id = id << 11;
                 let known = model.iter().position(|held| *held == (id, entry));
                 match (insert, known) {
                     (true, None) => {
@@ -190,7 +196,7 @@ mod tests {
                     (true, Some(_)) | (false, None) => {}
                 }
                 prop_assert_eq!(aliases.count(), model.len());
-                for id in (0..40).map(|id| id * 8) {
+                for id in (0..40).map(|id| id << 11) {
                     let mut found: Vec<_> = aliases.with_id(FlowId(id)).collect();
                     let mut held: Vec<_> =
                         model.iter().filter(|held| held.0 == id).map(|held| held.1).collect();

@@ -12,8 +12,8 @@
 //!
 //! Budget: ≤ 120 ns a packet at 16,000 flows, ≤ 330 ns at a million.
 
-use crate::prefetch::prefetch;
 use crate::parse::{parse, Packet, Untracked};
+use crate::prefetch::prefetch;
 use crate::track::{self, Context, Outcome, State, TICK_SHIFT};
 use crate::{Now, Softnic};
 use formats::flow::Direction;

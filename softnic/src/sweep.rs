@@ -237,7 +237,8 @@ impl Softnic {
     /// Every delete below the oldest that is not settled is known; the next one takes the clock at least.
     fn raise_floor(&mut self, bucket: u16) {
         let clock = self.version_clock_us;
-        let versions = self.buckets[bucket as usize].tombstones.iter().map(|at| self.table[*at].stamp.version);
+        let versions =
+            self.buckets[bucket as usize].tombstones.iter().map(|at| self.table[*at].stamp.version);
         let floor = versions.fold(clock, u64::min).saturating_sub(1);
         let b = &mut self.buckets[bucket as usize];
         b.floor = b.floor.max(floor);

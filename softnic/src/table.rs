@@ -1,7 +1,7 @@
 //! The table: sets of tagged slots, entries in a slab, and the overflow store.
 //!
 //! The top bits of a flow id name the set, so that a bucket is a contiguous run of sets. Slots (tag and
-//! entry number, 8 B) lie apart from the entries: a miss touches one cache line. At most one entry per
+//! entry number, 8 B) lie apart from the entries: a miss touches one cache line, a hit three or four. At most one entry per
 //! id lies in the sets; a flow that finds its set full, or its id held by another key, goes to the
 //! overflow store. Nothing is ever evicted.
 //!

@@ -42,6 +42,10 @@ impl Device for SoftDevice {
         self.engine.command(now(), command);
     }
 
+    fn commands(&mut self, commands: &[Command]) {
+        self.engine.commands(now(), commands);
+    }
+
     fn command_malformed(&mut self) {
         self.commands_malformed += 1;
     }

@@ -1,7 +1,7 @@
 //! Memory of a flow, and a table sent to a member that starts.
 
 use super::table::{Pair, BATCH};
-use super::{print, timed, RUNS};
+use super::{print, RUNS};
 use formats::descriptor::{upsert, Command};
 use formats::limits::BUCKETS_COUNT;
 use formats::register::Counter;
@@ -46,7 +46,6 @@ pub(super) fn measure() {
         assert_eq!(pair.owner.counter(Counter::AliasesHeld), u64::from(FLOWS));
         memory.push(pair.owner.memory_bytes() as f64 / f64::from(FLOWS));
         let mut owner_ns = 0;
-        timed(&mut owner_ns, || ());
         pair.introduce();
         pair.receive_ns = 0;
         let in_sync = |pair: &Pair| {

@@ -3,10 +3,14 @@
 //! A bench returns rows; this frame prints them as a table or as JSON and fails if a bar is
 //! missed. A new bench is one module and one line in [`BENCHES`].
 
+mod codec;
 mod demo;
+mod engine;
 pub(crate) mod fullload;
+mod measured;
 mod mtu;
 mod peer;
+mod rings;
 pub(crate) mod storm;
 
 use crate::error::{Error, Result};
@@ -16,6 +20,9 @@ use std::path::PathBuf;
 
 /// Every bench by its name.
 const BENCHES: &[Bench] = &[
+    Bench { name: "engine", run: engine::run },
+    Bench { name: "codec", run: codec::run },
+    Bench { name: "rings", run: rings::run },
     Bench { name: "demo", run: demo::run },
     Bench { name: "storm", run: storm::run },
     Bench { name: "mtu", run: mtu::run },
