@@ -141,6 +141,20 @@ fn a_delete_reaches_every_copy_before_its_tombstone_goes() {
 }
 
 #[test]
+fn a_copy_forgets_ends_although_others_of_the_bucket_follow() {
+    let mut net = pair();
+    let hasher = formats::FlowHasher::new(&SECRET);
+    let of_one_bucket = (0..).filter(|n| hasher.flow_id(&key(*n)).bucket() == 3).take(600);
+    for n in of_one_bucket {
+        net.command(0, upsert_new(record(n, 3)));
+        net.command(0, Command::Delete { cookie: 0, key: key(n) });
+        net.run(1_000, 500);
+    }
+    let held = net.counter(1, Counter::TombstonesHeld);
+    assert!((1..300).contains(&held), "{held} ends remembered, of 600 ms, compared each 100 ms");
+}
+
+#[test]
 fn a_pull_brings_the_newer_state_of_a_survivor_before_the_push() {
     let mut net = Net::new(3, 1, |_| {});
     net.start();
