@@ -24,6 +24,8 @@ const TAKEN: u64 = 1 << 63;
 const CHUNK_ENTRIES: usize = 1024;
 /// Slots of a cache line.
 const LINE_SLOTS: usize = 8;
+/// How far ahead of a walk its entries are asked for.
+const AHEAD_SLOTS: usize = 16;
 /// Bytes of an entry that most changes touch: all but what is fixed, translated or labelled.
 const HOT_BYTES: usize = 128;
 const _: () = assert!(FLOW_ID_BITS - BUCKET_BITS < 31);
@@ -231,6 +233,10 @@ impl Table {
                 let slot = self.slots[base + n as usize];
                 if slot != 0 {
                     *cursor = Cursor::Slot(n + 1);
+                    match self.slots.get(base + n as usize + AHEAD_SLOTS) {
+                        Some(0) | None => {}
+                        Some(ahead) => prefetch(&self[*ahead as u32], size_of::<Entry>()),
+                    }
                     return Some(slot as u32);
                 }
             }
