@@ -91,6 +91,7 @@ fn effective(text: &str) -> Option<u64> {
 }
 
 fn check_settings(requirements: &Requirements, findings: &mut Vec<Finding>) {
+    let mut slow = Vec::new();
     let mut expect = |name, setting: Setting, holds: &dyn Fn(u64) -> bool, wanted: u64, why: &str| {
         let found = match setting.read() {
             Ok(value) if holds(value) => return,
@@ -109,11 +110,21 @@ fn check_settings(requirements: &Requirements, findings: &mut Vec<Finding>) {
     let entries = requirements.conntrack_entries;
     let full = format!("the table must hold {entries} entries, own flows and copies");
     expect("conntrack_max", sysctl::CONNTRACK_MAX, &|value| value >= entries, entries, &full);
+    // Two tuples an entry: beyond two entries a bucket the kernel walks chains, with its processor held.
+    if sysctl::CONNTRACK_BUCKETS.read().is_ok_and(|buckets| buckets * 2 < entries) {
+        slow.push(Finding {
+            name: "conntrack_buckets",
+            severity: Severity::Warning,
+            text: format!("the table's hash is too small for {entries} entries: dumps and inserts slow down"),
+            fix: format!("echo {entries} > /sys/module/nf_conntrack/parameters/hashsize"),
+        });
+    }
     expect("ip_forward", sysctl::IPV4_FORWARD, &|value| value == 1, 1, "nothing would be forwarded");
     if requirements.ipv6 {
         let why = "IPv6 would not be forwarded";
         expect("ipv6_forward", sysctl::IPV6_FORWARD, &|value| value == 1, 1, why);
     }
+    findings.append(&mut slow);
     if let Err(error) = events_settable() {
         findings.push(Finding {
             name: "conntrack_events",

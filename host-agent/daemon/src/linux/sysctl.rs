@@ -15,6 +15,9 @@ pub const CONNTRACK_EVENTS: Setting = Setting("net/netfilter/nf_conntrack_events
 pub const CONNTRACK_TCP_LOOSE: Setting = Setting("net/netfilter/nf_conntrack_tcp_loose");
 /// Entries the table may hold; one number for the whole host.
 pub const CONNTRACK_MAX: Setting = Setting("net/netfilter/nf_conntrack_max");
+/// Hash buckets of the table; one number for the whole host, set through
+/// `/sys/module/nf_conntrack/parameters/hashsize`.
+pub const CONNTRACK_BUCKETS: Setting = Setting("net/netfilter/nf_conntrack_buckets");
 /// Entries the table of this namespace holds.
 pub const CONNTRACK_COUNT: Setting = Setting("net/netfilter/nf_conntrack_count");
 /// Whether IPv4 is forwarded.
