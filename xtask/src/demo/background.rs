@@ -9,36 +9,41 @@ use crate::interrupt::wait_for;
 use std::time::Duration;
 
 const LIMIT_FILE: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
+const BUCKETS_FILE: &str = "/sys/module/nf_conntrack/parameters/hashsize";
 /// Room for everything else in the table.
 const ROOM: u64 = 50_000;
 /// How long the standby may take to hold them as well.
 const COPIED_LIMIT: Duration = Duration::from_secs(60);
 
-/// The machine's table limit, raised as far as needed and put back on drop. It is shared by all
-/// namespaces.
+/// The machine's table limit and its hash buckets, raised as far as needed and put back on drop. All
+/// namespaces share them.
 pub(crate) struct TableLimit {
-    before: Option<u64>,
+    before: Vec<(&'static str, u64)>,
 }
 
 impl TableLimit {
-    /// Raises the limit if `flows` would not fit.
+    /// Raises what `flows` would not fit. Both gateways' entries, with two tuples each, share the buckets:
+    /// long chains would slow every kernel down that a gateway of its own does not have.
     pub(crate) fn raise(flows: u32) -> Result<TableLimit> {
-        let text = std::fs::read_to_string(LIMIT_FILE).map_err(Error::system(LIMIT_FILE))?;
-        let limit: u64 = text.trim().parse().unwrap_or(0);
         let needed = u64::from(flows) + ROOM;
-        if flows == 0 || limit >= needed {
-            return Ok(TableLimit { before: None });
+        let mut limit = TableLimit { before: Vec::new() };
+        for (file, wanted) in [(LIMIT_FILE, needed), (BUCKETS_FILE, 2 * needed)] {
+            let text = std::fs::read_to_string(file).map_err(Error::system(file))?;
+            let found: u64 = text.trim().parse().unwrap_or(0);
+            if flows > 0 && found < wanted {
+                std::fs::write(file, wanted.to_string()).map_err(Error::system(file))?;
+                limit.before.push((file, found));
+            }
         }
-        std::fs::write(LIMIT_FILE, needed.to_string()).map_err(Error::system(LIMIT_FILE))?;
-        Ok(TableLimit { before: Some(limit) })
+        Ok(limit)
     }
 }
 
 impl Drop for TableLimit {
     fn drop(&mut self) {
-        if let Some(limit) = self.before {
+        for (file, found) in &self.before {
             // Nothing better is left to do if the kernel refuses its own former value.
-            let _ = std::fs::write(LIMIT_FILE, limit.to_string());
+            let _ = std::fs::write(file, found.to_string());
         }
     }
 }
