@@ -119,7 +119,8 @@ fn preflight_names_what_is_wrong_and_falls_silent_when_it_is_right() {
     });
     namespace.shell("nft 'add table ip nat; add chain ip nat post { type nat hook postrouting priority 100; }; add rule ip nat post masquerade'");
     let wrong = names(Requirements { conntrack_entries: u64::MAX, ipv6: true });
-    assert_eq!(wrong, ["tcp_loose", "conntrack_max", "ip_forward", "ipv6_forward", "masquerade"]);
+    let settings = ["tcp_loose", "conntrack_max", "ip_forward", "ipv6_forward", "conntrack_buckets"];
+    assert_eq!(wrong, [&settings[..], &["masquerade"]].concat());
     namespace.run(|| {
         sysctl::CONNTRACK_TCP_LOOSE.set(0).unwrap();
         sysctl::IPV4_FORWARD.set(1).unwrap();
