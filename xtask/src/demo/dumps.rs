@@ -128,6 +128,15 @@ pub(crate) fn flush(net: &Net, member: &str) -> Result<()> {
     capture(&mut net.inside(member, &["conntrack", "-F"])).map(drop)
 }
 
+/// How many flows only one of the two kernels holds, whatever their state.
+pub(crate) fn unmatched_count(net: &Net) -> Result<usize> {
+    let [one, other] = [dump(net, MEMBERS[0])?, dump(net, MEMBERS[1])?];
+    let keys = |flows: &BTreeSet<Flow>| -> BTreeSet<_> {
+        flows.iter().map(|flow| (flow.protocol.clone(), flow.original, flow.reply)).collect()
+    };
+    Ok(keys(&one).symmetric_difference(&keys(&other)).count())
+}
+
 /// What differs between the two kernels; empty when they agree.
 pub(crate) fn differences(net: &Net) -> Result<(usize, Vec<String>)> {
     let [one, other] = [dump(net, MEMBERS[0])?, dump(net, MEMBERS[1])?];

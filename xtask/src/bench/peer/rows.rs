@@ -108,7 +108,9 @@ fn compared(ours: &[Measured], theirs: &[Measured]) -> Vec<Row> {
             rows.push(beside(&name, "µs", bar, &|one| pick(one).quantile_us(share)));
         }
     }
-    rows.push(beside("flows that differ afterwards", "flows", None, &|one| one.differences as f64));
+    rows.push(beside("flows that only one kernel holds afterwards", "flows", None, &|one| {
+        one.differences as f64
+    }));
     rows.push(beside("connections reached beside 60,000 ev/s", "/s", None, &|one| {
         one.loaded.lives_per_second
     }));

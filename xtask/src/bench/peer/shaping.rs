@@ -27,7 +27,7 @@ fn table(ruleset: &str) -> Option<String> {
     let mut text = String::new();
     for chain in ruleset.split("\tchain ").skip(1) {
         let lines: Vec<&str> = chain.lines().map(str::trim).take_while(|line| *line != "}").collect();
-        let rules: Vec<&str> = lines.iter().copied().filter(|line| line.contains("ct event set")).collect();
+        let rules: Vec<String> = lines.iter().filter_map(|line| numeric(line)).collect();
         let hook = lines.iter().find(|line| line.starts_with("type "));
         if let (Some(hook), false) = (hook, rules.is_empty()) {
             let name = chain.split_whitespace().next().unwrap_or("chain");
@@ -36,6 +36,29 @@ fn table(ruleset: &str) -> Option<String> {
     }
     (!text.is_empty()).then(|| format!("table inet shaping {{\n{text}}}\n"))
 }
+
+/// A rule about events with its mask as a number: nft does not read back every name that it prints.
+fn numeric(rule: &str) -> Option<String> {
+    let (before, names) = rule.split_once("ct event set ")?;
+    let bit = |name: &str| EVENTS.iter().position(|event| *event == name).map(|bit| 1u32 << bit);
+    let mask: Option<u32> = names.split(',').map(|name| bit(name.trim())).sum();
+    Some(format!("{before}ct event set {:#x}", mask?))
+}
+
+/// Names that nft prints, by bit of `enum ip_conntrack_events`.
+const EVENTS: [&str; 11] = [
+    "new",
+    "related",
+    "destroy",
+    "reply",
+    "assured",
+    "protoinfo",
+    "helper",
+    "mark",
+    "seqadj",
+    "secmark",
+    "label",
+];
 
 #[cfg(test)]
 mod tests {
@@ -51,7 +74,7 @@ mod tests {
         assert_eq!(
             copied,
             "table inet shaping {\nchain events {\ntype filter hook prerouting priority raw; policy accept;\n\
-             ct event set assured,destroy\n}\n}\n"
+             ct event set 0x14\n}\n}\n"
         );
         assert_eq!(table("table inet x {\n\tchain y {\n\t\tdrop\n\t}\n}\n"), None);
     }

@@ -4,7 +4,7 @@ use super::contender::Contender;
 use super::field::{pin_daemon, Field};
 use super::process::{shares, threads_cpu_ns};
 use crate::clock::process_cpu_ns;
-use crate::demo::dumps::differences;
+use crate::demo::dumps::unmatched_count;
 use crate::demo::plan::MEMBERS;
 use crate::error::{Error, Result};
 use crate::interrupt::pause;
@@ -38,7 +38,8 @@ pub(super) struct Measured {
     /// Latencies without and beside a load.
     pub(super) idle: Latencies,
     pub(super) loaded: Latencies,
-    /// Times that events were lost, and flows that differ afterwards.
+    /// Times that events were lost, and flows that only one kernel holds afterwards: with a mask neither
+    /// program hears of every state.
     pub(super) overruns: u64,
     pub(super) differences: usize,
     /// Takeovers although nobody died.
@@ -92,7 +93,7 @@ fn turn(field: &mut Field, contender: &dyn Contender) -> Result<Measured> {
         loaded,
         overruns: contender.overruns(field)?,
         takeovers: contender.takeovers(field),
-        differences: differences(&field.stage.net)?.1.len(),
+        differences: unmatched_count(&field.stage.net)?,
     };
     say(format!(
         "peer: CPU {:.2} + {:.2} µs, wire {:.1} B, forwarding {:.2} µs at {:.0} lives/s, {} overruns, {} differences",
