@@ -71,6 +71,8 @@ pub struct Pulse {
     pub(crate) batch: Vec<KernelOp>,
     /// Events of one read.
     pub(crate) events: Vec<(Change, KernelFlow)>,
+    /// When the engine wants to be polled, as of the last wait.
+    pub(crate) engine_due_us: u64,
     /// Part of a dump that waits for the source to be read empty.
     pub(crate) part: Option<Dumped>,
     /// From then on an empty source answers [`Action::Drain`], local µs.
@@ -120,12 +122,16 @@ impl Pulse {
         let last: [BorrowedFd<'_>; 4] =
             [self.bell.as_fd(), self.signals.as_fd(), self.watch.as_fd(), self.source.as_fd()];
         let probing = self.probers.iter().map(|(_, prober)| prober.as_fd());
-        (Poller::new(self.wire.fds().chain(probing).chain(last)), places)
+        let mut poller = Poller::new(self.wire.fds().chain(probing).chain(last));
+        // What a port of these still tells is that its interface went down.
+        (1..places.probers).for_each(|port| poller.watch(port, false));
+        (poller, places)
     }
 
-    fn wait(&self, poller: &mut Poller, places: &Places) -> std::io::Result<()> {
+    fn wait(&mut self, poller: &mut Poller, places: &Places) -> std::io::Result<()> {
         let now_us = clock::local_us();
-        let timers = [self.nic.device().next_deadline_us(), self.core.next_deadline_us(), self.mtu.next_us()];
+        self.engine_due_us = self.nic.device().next_deadline_us();
+        let timers = [self.engine_due_us, self.core.next_deadline_us(), self.mtu.next_us()];
         let reads = [self.source.due_us(), self.drain_us, self.part.as_ref().map(|_| now_us)];
         let timer_us = timers.into_iter().min().unwrap_or(u64::MAX).max(now_us + 50);
         let deadline_us = reads.into_iter().flatten().fold(timer_us, u64::min);
@@ -135,8 +141,11 @@ impl Pulse {
     }
 
     fn turn(&mut self, poller: &Poller, places: &Places) -> std::io::Result<()> {
-        self.take_frames(poller)?;
-        self.nic.device_mut().engine().poll(now());
+        let engine_due = self.engine_due_us <= clock::local_us();
+        self.take_frames(poller, engine_due)?;
+        if engine_due {
+            self.nic.device_mut().engine().poll(now());
+        }
         self.take_events();
         for index in 0..self.probers.len() {
             let (network, prober) = &mut self.probers[index];
@@ -174,14 +183,17 @@ impl Pulse {
         Ok(())
     }
 
-    fn take_frames(&mut self, poller: &Poller) -> std::io::Result<()> {
+    /// Frames of the sync link when they wait. Data networks carry heartbeats only: they are read whenever
+    /// the engine's timers are due, at the latest for our own next heartbeat, and wake nobody.
+    fn take_frames(&mut self, poller: &Poller, engine_due: bool) -> std::io::Result<()> {
         let (engine, mtu) = (self.nic.device_mut().engine(), &mut self.mtu);
         let mut deliver = |port, frame: &[u8]| {
             if !mtu.take(clock::local_us(), port, frame) {
                 engine.receive(now(), port, frame);
             }
         };
-        for port in (0..self.wire.ports().len()).filter(|port| poller.is_ready(*port)) {
+        let wanted = |port: &usize| poller.is_ready(*port) || *port > 0 && engine_due;
+        for port in (0..self.wire.ports().len()).filter(wanted) {
             let mut batches = 0;
             while batches < BATCHES_PER_TURN && self.wire.receive(port, &mut deliver)? {
                 batches += 1;

@@ -405,7 +405,8 @@ impl AgentConfig {
             power_hook: self.power_hook.is_some(),
             silent_us: self.silent_us,
             lease_us: u64::from(self.lease_ms) * 1_000,
-            renew_us: 2 * self.beat_us,
+            // Renewing costs 60 µs: often enough for lease and liveness, and not with every heartbeat.
+            renew_us: (2 * self.beat_us).max((u64::from(self.lease_ms) * 1_000 / 6).min(self.silent_us / 4)),
             boot_us: self.boot_us,
             probe_us: 200_000,
             probe_suspect_us: 2 * self.beat_us,

@@ -154,6 +154,7 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
         commands: std::collections::VecDeque::new(),
         batch: Vec::new(),
         events: Vec::new(),
+        engine_due_us: 0,
         part: None,
         drain_us: None,
         listing: None,
