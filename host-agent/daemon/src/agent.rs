@@ -16,7 +16,7 @@ use crate::linux::conntrack::Writer;
 use crate::linux::lease::{Lease, LeaseConfig, LeaseError, Watch};
 use crate::mtu::MtuProbe;
 use crate::rest::Rest;
-use crate::source::Source;
+use crate::source::{Pace, Source};
 use crate::wake::{self, Bell, Poller};
 use crate::wire::Wire;
 use crate::workers::{Dumped, Mailbox, Notice, Steering};
@@ -69,6 +69,8 @@ pub struct Pulse {
     /// Commands for which the ring had no room.
     pub(crate) commands: VecDeque<Command>,
     pub(crate) batch: Vec<KernelOp>,
+    /// How often records are read while they come in numbers, by the operations they cause.
+    pub(crate) copying: Pace,
     /// Events of one read.
     pub(crate) events: Vec<(Change, KernelFlow)>,
     /// When the engine wants to be polled, as of the last wait.
@@ -81,6 +83,9 @@ pub struct Pulse {
     pub(crate) moving: Option<Sender<Value>>,
     pub(crate) ended: bool,
 }
+
+/// Number of the sync link's port, and its place in the poller.
+const SYNC_PORT: usize = 0;
 
 /// Places of a pulse's descriptors in its poller: ports, then probers, then these.
 struct Places {
@@ -124,7 +129,7 @@ impl Pulse {
         let probing = self.probers.iter().map(|(_, prober)| prober.as_fd());
         let mut poller = Poller::new(self.wire.fds().chain(probing).chain(last));
         // What a port of these still tells is that its interface went down.
-        (1..places.probers).for_each(|port| poller.watch(port, false));
+        (SYNC_PORT + 1..places.probers).for_each(|port| poller.watch(port, false));
         (poller, places)
     }
 
@@ -132,17 +137,29 @@ impl Pulse {
         let now_us = clock::local_us();
         self.engine_due_us = self.nic.device().next_deadline_us();
         let timers = [self.engine_due_us, self.core.next_deadline_us(), self.mtu.next_us()];
-        let reads = [self.source.due_us(), self.drain_us, self.part.as_ref().map(|_| now_us)];
+        let paced_us = [self.source.due_us(), self.copying.due_us()].into_iter().flatten().min();
+        let reads = [paced_us, self.drain_us, self.part.as_ref().map(|_| now_us)];
         let timer_us = timers.into_iter().min().unwrap_or(u64::MAX).max(now_us + 50);
-        let deadline_us = reads.into_iter().flatten().fold(timer_us, u64::min);
+        let read_us = reads.into_iter().flatten().min();
+        // While events or records are read on a timer, all else is done in the same turns: within 1 ms.
+        let paced = paced_us.is_some();
+        let deadline_us = if paced { read_us } else { read_us.into_iter().chain([timer_us]).min() };
+        let deadline_us = deadline_us.unwrap_or(timer_us);
         let idle = self.commands.is_empty();
-        poller.watch(places.source, self.source.due_us().is_none());
+        poller.watch(places.source, !paced);
+        poller.watch(SYNC_PORT, !paced);
         poller.wait(if idle { deadline_us.saturating_sub(now_us).min(WAIT_US_MAX) } else { 0 })
     }
 
     fn turn(&mut self, poller: &Poller, places: &Places) -> std::io::Result<()> {
-        let engine_due = self.engine_due_us <= clock::local_us();
-        self.take_frames(poller, engine_due)?;
+        let now_us = clock::local_us();
+        let engine_due = self.engine_due_us <= now_us;
+        let reached = |due_us: Option<u64>| due_us.is_some_and(|due_us| due_us <= now_us);
+        let (source_due, copies_due) = (reached(self.source.due_us()), reached(self.copying.due_us()));
+        if copies_due {
+            self.copying.note(now_us, 0, true);
+        }
+        self.take_frames(poller, engine_due, source_due || copies_due)?;
         if engine_due {
             self.nic.device_mut().engine().poll(now());
         }
@@ -161,7 +178,6 @@ impl Pulse {
         if poller.is_ready(places.bell) {
             self.take_notices();
         }
-        let source_due = self.source.due_us().is_some_and(|due_us| due_us <= clock::local_us());
         if source_due || poller.is_ready(places.source) || self.drain_us.is_some() || self.part.is_some() {
             self.take_kernel_events();
         }
@@ -183,16 +199,17 @@ impl Pulse {
         Ok(())
     }
 
-    /// Frames of the sync link when they wait. Data networks carry heartbeats only: they are read whenever
+    /// Frames of the sync link when they wait, or at the time set while there are many. Data networks carry heartbeats only: they are read whenever
     /// the engine's timers are due, at the latest for our own next heartbeat, and wake nobody.
-    fn take_frames(&mut self, poller: &Poller, engine_due: bool) -> std::io::Result<()> {
+    fn take_frames(&mut self, poller: &Poller, engine_due: bool, sync_due: bool) -> std::io::Result<()> {
         let (engine, mtu) = (self.nic.device_mut().engine(), &mut self.mtu);
         let mut deliver = |port, frame: &[u8]| {
             if !mtu.take(clock::local_us(), port, frame) {
                 engine.receive(now(), port, frame);
             }
         };
-        let wanted = |port: &usize| poller.is_ready(*port) || *port > 0 && engine_due;
+        let due = |port| if port == SYNC_PORT { sync_due } else { engine_due };
+        let wanted = |port: &usize| poller.is_ready(*port) || due(*port);
         for port in (0..self.wire.ports().len()).filter(wanted) {
             let mut batches = 0;
             while batches < BATCHES_PER_TURN && self.wire.receive(port, &mut deliver)? {
@@ -409,6 +426,7 @@ impl Pulse {
             return;
         }
         let ops = std::mem::take(&mut self.batch);
+        self.copying.note(clock::local_us(), ops.len(), true);
         if self.ops_outstanding == 0 && !self.core.serving() {
             if let Some(failed) = workers::perform_few(&mut self.writer, &ops) {
                 self.feed(Input::KernelDone { performed: ops.len() as u64, failed });

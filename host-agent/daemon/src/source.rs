@@ -59,7 +59,7 @@ impl Source {
 
     /// When the next read is due, local µs; `None` while the descriptor says so.
     pub fn due_us(&self) -> Option<u64> {
-        self.pace.due_us
+        self.pace.due_us()
     }
 
     /// Reads what waits into `taken`, at most [`EVENTS_PER_READ`] events and those of the batch at hand.
@@ -129,17 +129,22 @@ impl Lives {
     }
 }
 
-/// When to read next.
+/// When to read next: at once while little comes, else once a span.
 #[derive(Debug, Default)]
-struct Pace {
+pub struct Pace {
     span_us: u64,
     span_events: usize,
     due_us: Option<u64>,
 }
 
 impl Pace {
+    /// When the next read is due, local µs; `None` while the descriptor says so.
+    pub fn due_us(&self) -> Option<u64> {
+        self.due_us
+    }
+
     /// Notes a read at `now_us` that brought `events`.
-    fn note(&mut self, now_us: u64, events: usize, empty: bool) {
+    pub fn note(&mut self, now_us: u64, events: usize, empty: bool) {
         if now_us >= self.span_us + SPAN_US {
             (self.span_us, self.span_events) = (now_us, 0);
         }

@@ -11,7 +11,7 @@ use crate::linux::lease::{Lease, LeaseConfig, Watch};
 use crate::linux::preflight::{self, Requirements, Severity};
 use crate::linux::sysctl;
 use crate::mtu::MtuProbe;
-use crate::source::Source;
+use crate::source::{Pace, Source};
 use crate::wake::{self, Bell};
 use crate::wire::Wire;
 use crate::workers::{self, Mailbox, Notice, Steerer, DUMPED_MAX};
@@ -153,6 +153,7 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
         actions: Vec::new(),
         commands: std::collections::VecDeque::new(),
         batch: Vec::new(),
+        copying: Pace::default(),
         events: Vec::new(),
         engine_due_us: 0,
         part: None,
