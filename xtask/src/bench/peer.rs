@@ -1,9 +1,10 @@
 //! Trine beside conntrackd: the same kernels, connections, events and processors, in one run.
 //!
 //! A process sends whole TCP connections through gw1, frame by frame; one processor forwards them,
-//! another runs the daemons of both gateways where CPU time counts. conntrackd runs twice: as it replicates reliably, and at
-//! its lightest, without caches and acknowledgements. Both programs write the standby's kernel as they
-//! go, get the same events, have event buffers of the same size and run at real-time priority. What is
+//! another runs the daemons of both gateways where CPU time counts. First both get every event, and
+//! conntrackd replicates reliably. Then each does its best, with the mask of events that Trine sets by
+//! default: conntrackd at its lightest, without caches and acknowledgements. Both programs write the
+//! standby's kernel as they go, have event buffers of the same size and run at real-time priority. What is
 //! judged is the ratio, of the medians of the runs.
 
 mod conntrackd;
@@ -34,6 +35,8 @@ use trial::Measured;
 
 /// conntrackd as it replicates reliably, with the standby's kernel written.
 const RELIABLE: Settings = Settings { reliable: true, keeps_copies: false };
+/// Configuration of agents that get every event.
+const EVERY_EVENT: &str = "[kernel]\nevents = \"all\"\n";
 /// The least that it can do.
 const LIGHTEST: Settings = Settings { reliable: false, keeps_copies: false };
 
@@ -44,6 +47,7 @@ struct Results {
     alone_us: Vec<f64>,
     ours: Vec<Measured>,
     reliable: Vec<Measured>,
+    best: Vec<Measured>,
     lightest: Vec<Measured>,
     storm: [Option<Stormy>; 2],
     memory: Option<Memory>,
@@ -78,14 +82,15 @@ fn compare(field: &mut Field, binary: &Path, run: u32, results: &mut Results) ->
     let alone_us = trial::forwarding_alone(field)?;
     say(format!("peer: forwarding {alone_us:.2} µs per life"));
     results.alone_us.push(alone_us);
-    say(format!("peer: run {run}: trine"));
-    let mut trine = Trine::new(binary, "");
-    results.ours.push(trial::measure(field, &mut trine)?);
-    let shaping = trine.shaping.as_deref();
+    say(format!("peer: run {run}: trine, every event"));
+    results.ours.push(trial::measure(field, &mut Trine::new(binary, EVERY_EVENT))?);
     say(format!("peer: run {run}: conntrackd, reliable"));
-    results.reliable.push(trial::measure(field, &mut Peers::new(RELIABLE, shaping))?);
+    results.reliable.push(trial::measure(field, &mut Peers::new(RELIABLE, None))?);
+    say(format!("peer: run {run}: trine, as it comes"));
+    let mut trine = Trine::new(binary, "");
+    results.best.push(trial::measure(field, &mut trine)?);
     say(format!("peer: run {run}: conntrackd, lightest"));
-    results.lightest.push(trial::measure(field, &mut Peers::new(LIGHTEST, shaping))?);
+    results.lightest.push(trial::measure(field, &mut Peers::new(LIGHTEST, trine.shaping.as_deref()))?);
     Ok(())
 }
 

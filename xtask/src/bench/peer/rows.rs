@@ -20,8 +20,8 @@ const TAKEOVER_SECONDS: f64 = 0.05;
 
 pub(super) fn rows(results: &Results) -> Vec<Row> {
     let mut rows = compared(&results.ours, &results.reliable);
-    rows.extend(lightest(&results.ours, &results.lightest));
-    rows.extend(failures(&results.ours));
+    rows.extend(at_best(&results.best, &results.lightest));
+    rows.extend(failures(results.ours.iter().chain(&results.best)));
     rows.extend(tax(results));
     rows.extend(storm(results));
     rows.extend(memory(results));
@@ -55,9 +55,9 @@ fn beside(
 }
 
 /// What no latency makes up for.
-fn failures(ours: &[Measured]) -> Vec<Row> {
+fn failures<'a>(ours: impl Iterator<Item = &'a Measured> + Clone) -> Vec<Row> {
     let none = |name: &str, pick: fn(&Measured) -> u64| {
-        row(name, "", ours.iter().map(pick).sum::<u64>() as f64, at_most(0.0))
+        row(name, "", ours.clone().map(pick).sum::<u64>() as f64, at_most(0.0))
     };
     vec![
         none("connections that trine did not copy within 1 s", |one| one.idle.unseen + one.loaded.unseen),
@@ -68,16 +68,18 @@ fn failures(ours: &[Measured]) -> Vec<Row> {
 
 /// conntrackd without caches sends when a frame is full or a second has passed: what it saves is CPU time,
 /// so that is what Trine is held against.
-fn lightest(ours: &[Measured], theirs: &[Measured]) -> Vec<Row> {
+fn at_best(ours: &[Measured], theirs: &[Measured]) -> Vec<Row> {
     let beside = |name: &str, unit, bar, pick: Pick<'_>| beside([ours, theirs], name, unit, bar, pick);
     vec![
-        beside("lightest: CPU per life, active side", "µs", Some(CPU_ACTIVE), &|one| one.cpu_us[0]),
-        beside("lightest: CPU per life, both sides", "µs", Some(CPU_BOTH), &|one| {
+        beside("each at its best: CPU per life, active side", "µs", Some(CPU_ACTIVE), &|one| one.cpu_us[0]),
+        beside("each at its best: CPU per life, both sides", "µs", Some(CPU_BOTH), &|one| {
             one.cpu_us[0] + one.cpu_us[1]
         }),
-        beside("lightest: bytes on the sync link per life", "B", None, &|one| one.wire_bytes),
-        beside("lightest: latency, idle, p50", "µs", None, &|one| one.idle.quantile_us(0.5)),
-        beside("lightest: latency, 60,000 ev/s, p99", "µs", None, &|one| one.loaded.quantile_us(0.99)),
+        beside("each at its best: bytes on the sync link per life", "B", None, &|one| one.wire_bytes),
+        beside("each at its best: latency, idle, p50", "µs", None, &|one| one.idle.quantile_us(0.5)),
+        beside("each at its best: latency, 60,000 ev/s, p99", "µs", None, &|one| {
+            one.loaded.quantile_us(0.99)
+        }),
     ]
 }
 
@@ -128,9 +130,10 @@ fn tax(results: &Results) -> Vec<Row> {
     };
     vec![
         row("forwarding without a daemon, per life", "µs", median(&results.alone_us, &|us| *us), None),
-        row("tax on forwarding, trine", "%", percent(&results.ours), at_most(TAX_PERCENT)),
-        row("tax on forwarding, conntrackd", "%", percent(&results.reliable), None),
-        row("tax on forwarding, conntrackd, lightest", "%", percent(&results.lightest), None),
+        row("tax on forwarding, trine as it comes", "%", percent(&results.best), at_most(TAX_PERCENT)),
+        row("tax on forwarding, trine with every event", "%", percent(&results.ours), None),
+        row("tax on forwarding, conntrackd with every event", "%", percent(&results.reliable), None),
+        row("tax on forwarding, conntrackd at its lightest", "%", percent(&results.lightest), None),
     ]
 }
 
