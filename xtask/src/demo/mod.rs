@@ -5,7 +5,7 @@
 
 mod acts;
 pub(crate) mod agent;
-mod background;
+pub(crate) mod background;
 mod config;
 pub(crate) mod dumps;
 pub(crate) mod net;
