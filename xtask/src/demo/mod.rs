@@ -5,7 +5,7 @@
 
 mod acts;
 pub(crate) mod agent;
-pub(crate) mod background;
+mod background;
 mod config;
 pub(crate) mod dumps;
 pub(crate) mod net;
