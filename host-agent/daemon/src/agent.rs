@@ -199,8 +199,9 @@ impl Pulse {
         Ok(())
     }
 
-    /// Frames of the sync link when they wait, or at the time set while there are many. Data networks carry heartbeats only: they are read whenever
-    /// the engine's timers are due, at the latest for our own next heartbeat, and wake nobody.
+    /// Frames of the sync link when they wait, or at the time set while there are many. Before the engine's
+    /// timers every port is read: what waits there may end a silence. Data networks carry heartbeats only and
+    /// wake nobody.
     fn take_frames(&mut self, poller: &Poller, engine_due: bool, sync_due: bool) -> std::io::Result<()> {
         let (engine, mtu) = (self.nic.device_mut().engine(), &mut self.mtu);
         let mut deliver = |port, frame: &[u8]| {
@@ -208,8 +209,7 @@ impl Pulse {
                 engine.receive(now(), port, frame);
             }
         };
-        let due = |port| if port == SYNC_PORT { sync_due } else { engine_due };
-        let wanted = |port: &usize| poller.is_ready(*port) || due(*port);
+        let wanted = |port: &usize| poller.is_ready(*port) || engine_due || sync_due && *port == SYNC_PORT;
         for port in (0..self.wire.ports().len()).filter(wanted) {
             let mut batches = 0;
             while batches < BATCHES_PER_TURN && self.wire.receive(port, &mut deliver)? {
