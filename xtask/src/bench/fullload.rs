@@ -1,9 +1,10 @@
 //! Both processors kept busy by other work, real traffic and a storm of events beside it: nobody may
 //! take that for a death.
 //!
-//! Every path, takeover, lapse and loss of the sync link that either agent logs counts as a failure, and
-//! so does every connection that breaks. The run of the bar takes ten minutes. Beside it stands how long
-//! the machine itself paused: a virtual machine may lose its processors for longer than a heartbeat.
+//! Every takeover that either agent logs counts as a failure, and so does every connection that breaks.
+//! The run of the bar takes ten minutes. Beside it stands how long the machine itself paused, by monitors
+//! of its own: a virtual machine may lose its processors for longer than a lease. While it did not, silent
+//! paths and lapses count as well.
 
 use super::{Good, Row};
 use crate::demo::net::SyncPath;
@@ -25,6 +26,8 @@ const EVENTS_PER_SECOND: u64 = 5_000;
 /// Spinning processes for each processor.
 const SPINNERS_PER_PROCESSOR: usize = 2;
 const FILL_LIMIT: Duration = Duration::from_secs(60);
+/// Silence after which the agents count a path as down, in µs.
+const SILENT_US: u64 = 30_000;
 /// How often progress is told.
 const TOLD_EVERY: Duration = Duration::from_secs(30);
 /// How long the storm's last answer may take.
@@ -96,12 +99,18 @@ fn watch(options: &super::Options, time: Duration) -> Result<Vec<Row>> {
         beside: None,
         bar: Some((Good::AtMost, 0.0)),
     };
+    // On a machine that itself stood still for as long as a peer waits, silence is no agent's fault.
+    let stood_still = paused_us >= SILENT_US;
+    let unless_paused = |name: &str, value: usize| {
+        let row = none(name, value);
+        Row { bar: row.bar.filter(|_| !stood_still), ..row }
+    };
     let plain = |name: &str, unit, value| Row { name: name.into(), unit, value, beside: None, bar: None };
     let share = |cpu_us: u64| 100.0 * cpu_us as f64 / time.as_micros().max(1) as f64;
     Ok(vec![
         none("false takeovers", count(&["takeover"])),
-        none("paths that went silent or came back", count(&["path", "sync_lost"])),
-        none("lapses", lapses + count(&["demoted", "lease_gone", "lease_error"])),
+        unless_paused("paths that went silent or came back", count(&["path", "sync_lost"])),
+        unless_paused("lapses", lapses + count(&["demoted", "lease_gone", "lease_error"])),
         none("event buffer overruns", count(&["overrun"])),
         none("connections lost", all - alive),
         none("not in sync afterwards", usize::from(in_sync.is_none())),
