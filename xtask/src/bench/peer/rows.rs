@@ -186,8 +186,8 @@ mod tests {
     #[test]
     fn each_run_is_taxed_beside_its_own_baseline() {
         let with = |forwarding_us| Measured { forwarding_us, ..Measured::default() };
-        let ours = [11.0, 24.0, 36.0].map(with).to_vec();
-        let results = Results { alone_us: vec![10.0, 20.0, 30.0], ours, ..Results::default() };
+        let best = [11.0, 24.0, 36.0].map(with).to_vec();
+        let results = Results { alone_us: vec![10.0, 20.0, 30.0], best, ..Results::default() };
         let tax = tax(&results)[1].value;
         assert!((tax - 20.0).abs() < 1e-9, "{tax}");
     }
