@@ -375,10 +375,11 @@ impl Pulse {
         }
     }
 
-    /// Somebody changed the host's nft rules. A gate that is gone let packets move the entries of a copy.
+    /// Somebody changed the host's nft rules. A gate that is gone let packets move the entries of a copy. A
+    /// member that serves finds out with its next renewal: whether there is one, only the core decides.
     fn check_gate(&mut self) {
         if self.core.serving() {
-            return self.renew();
+            return;
         }
         let released = self.lease.release();
         let gone = matches!(released, Err(LeaseError::Gone));
