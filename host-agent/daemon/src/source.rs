@@ -94,7 +94,7 @@ impl AsFd for Source {
 }
 
 /// Events of one read, one for each life: what a copy needs is the latest state, and a connection that is
-/// opened, used and closed within a millisecond would else cost seven records and kernel operations.
+/// opened, used and closed between two reads would else cost a record and a kernel operation for each event.
 struct Lives {
     /// By the lowest bits of the kernel's id: place in the list plus one.
     index: Box<[u16; PLACES]>,

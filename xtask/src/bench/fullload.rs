@@ -7,6 +7,7 @@
 //! paths and lapses count as well.
 
 use super::{Good, Row};
+use crate::demo::config::SILENT_MS;
 use crate::demo::net::SyncPath;
 use crate::demo::plan::MEMBERS;
 use crate::demo::process::Process;
@@ -26,8 +27,6 @@ const EVENTS_PER_SECOND: u64 = 5_000;
 /// Spinning processes for each processor.
 const SPINNERS_PER_PROCESSOR: usize = 2;
 const FILL_LIMIT: Duration = Duration::from_secs(60);
-/// Silence after which the agents count a path as down, in µs.
-const SILENT_US: u64 = 30_000;
 /// How often progress is told.
 const TOLD_EVERY: Duration = Duration::from_secs(30);
 /// How long the storm's last answer may take.
@@ -100,7 +99,7 @@ fn watch(options: &super::Options, time: Duration) -> Result<Vec<Row>> {
         bar: Some((Good::AtMost, 0.0)),
     };
     // On a machine that itself stood still for as long as a peer waits, silence is no agent's fault.
-    let stood_still = paused_us >= SILENT_US;
+    let stood_still = paused_us >= 1_000 * SILENT_MS;
     let unless_paused = |name: &str, value: usize| {
         let row = none(name, value);
         Row { bar: row.bar.filter(|_| !stood_still), ..row }

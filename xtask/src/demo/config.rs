@@ -58,10 +58,12 @@ snat = ["{OUTER_V4}"]
         )
         .expect("text grows");
     }
-    text.push_str("\n[timers]\nbeat_ms = 2\nsilent_ms = 30\nlease_ms = 50\n");
+    write!(text, "\n[timers]\nbeat_ms = 2\nsilent_ms = {SILENT_MS}\nlease_ms = 50\n").expect("text grows");
     text
 }
 
+/// Silence after which a path counts as down.
+pub(crate) const SILENT_MS: u64 = 30;
 /// The one group that moves.
 pub(crate) const GROUP: &str = "gateway";
 

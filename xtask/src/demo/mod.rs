@@ -6,7 +6,7 @@
 mod acts;
 pub(crate) mod agent;
 mod background;
-mod config;
+pub(crate) mod config;
 pub(crate) mod dumps;
 pub(crate) mod net;
 pub(crate) mod plan;
