@@ -19,7 +19,8 @@ const OVERFLOW_MAX: usize = 16;
 const FRAMES_MAX: usize = 8;
 const FRAME_TICK_US: u64 = 700;
 
-fn config() -> Config {
+/// The engine that targets run; each states what it needs otherwise.
+pub(crate) fn config() -> Config {
     Config {
         member: MEMBER,
         cluster: CLUSTER,

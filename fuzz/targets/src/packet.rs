@@ -7,7 +7,7 @@ use formats::descriptor::{Command, Roles};
 use formats::flow::Nat;
 use formats::limits::*;
 use formats::register::Counter;
-use formats::{ClusterSecret, FlowRecord, Groups, Term};
+use formats::{FlowRecord, Groups, Term};
 use softnic::{Config, Now, Softnic, Tracking};
 
 const FRAMES_MAX: usize = 64;
@@ -15,29 +15,14 @@ const WAITING_MAX: usize = 8;
 const ALIASES_MAX: usize = 4;
 
 fn engine(now: Now, trust: bool) -> Softnic {
+    // Rare timers: what packets do is looked at.
     let config = Config {
-        member: 1,
-        cluster: 7,
-        secret: ClusterSecret([0x5a; 32]),
-        session: 5,
-        peers: vec![2],
-        ports: 1,
-        macs: [[2; 6]; PORTS_MAX],
-        s_tag: 100,
-        c_tag: 10,
-        frame_size: FRAME_SIZE_MAX,
-        set_bits: BUCKET_BITS,
-        ways: 1,
         overflow_max: 2,
         beat_us: 1_000_000,
         late_us: 3_000_000,
         silent_us: 9_000_000,
-        host_alive_us: 50_000,
         digest_us: 1_000_000,
-        replicate: Groups::ALL,
-        events_max: 64,
-        queue_frames_max: 2,
-        omissions: Default::default(),
+        ..crate::engine::config()
     };
     let mut engine = Softnic::new(config, now);
     engine.track(Tracking {
