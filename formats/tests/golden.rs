@@ -1,4 +1,5 @@
-//! Golden bytes of the current version: every record, frame header, command and event with fixed values.
+//! Golden bytes of the current version: every record, frame header, command, event and
+//! keyed hash with fixed values.
 //!
 //! `tests/golden/v0.txt` holds a name and hex bytes a line; trailing zeros of a descriptor are left out.
 //! A difference is a change of format: rewrite the file with `TRINE_REWRITE_GOLDEN=1` and review the
@@ -10,7 +11,7 @@ mod values;
 use formats::descriptor::{Command, Event, Head};
 use formats::frame::{encode_header, split, Envelope, FrameHeader};
 use formats::limits::*;
-use formats::{Record, RecordError};
+use formats::{ClusterSecret, FlowDigester, FlowHasher, Record, RecordError};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use values::*;
@@ -84,6 +85,15 @@ fn every_format_has_its_golden_bytes() {
     }
     for (name, event) in events() {
         line(&mut text, &format!("event {name}"), trimmed(&event_slot(&event)));
+    }
+    let secret = ClusterSecret(core::array::from_fn(|i| i as u8));
+    let (hasher, digester) = (FlowHasher::new(&secret), FlowDigester::new(&secret));
+    for (name, record) in records() {
+        // Hashes are no bytes of a frame, but members that hash differently disagree about every flow.
+        if let Record::Full(record, _) = record {
+            line(&mut text, &format!("flow id of {name}"), &hasher.flow_id(&record.key).0.to_be_bytes());
+            line(&mut text, &format!("flow digest of {name}"), &digester.flow_digest(&record).to_be_bytes());
+        }
     }
     if std::env::var_os("TRINE_REWRITE_GOLDEN").is_some() {
         std::fs::write(PATH, &text).unwrap();
