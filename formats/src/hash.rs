@@ -133,8 +133,8 @@ impl FlowHasher {
     pub fn flow_id(&self, key: &FlowKey) -> FlowId {
         let context = [key.protocol, key.zone as u8, (key.zone >> 8) as u8, key.family as u8];
         let mut hash = 0;
-        for ([low, high], byte) in self.context.as_chunks::<2>().0.iter().zip(context) {
-            hash ^= low[usize::from(byte & 15)] ^ high[usize::from(byte >> 4)];
+        for (tables, byte) in self.context.chunks_exact(2).zip(context) {
+            hash ^= tables[0][usize::from(byte & 15)] ^ tables[1][usize::from(byte >> 4)];
         }
         let sum = self
             .endpoint(key.family, key.src, key.src_port)

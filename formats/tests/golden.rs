@@ -1,5 +1,5 @@
-//! Golden bytes of the current version: every record, frame header, command, event and
-//! keyed hash with fixed values.
+//! Golden bytes of the current version: every record, frame header, command, event and keyed hash with
+//! fixed values.
 //!
 //! `tests/golden/v0.txt` holds a name and hex bytes a line; trailing zeros of a descriptor are left out.
 //! A difference is a change of format: rewrite the file with `TRINE_REWRITE_GOLDEN=1` and review the
