@@ -1,6 +1,6 @@
 //! Finds which system tools are missing and installs them, or says how.
 //!
-//! Enters: nothing but the search path. Leaves: a machine on which the demonstration can run,
+//! Enters: nothing but the search path. Leaves: a machine on which tests and demonstration can run,
 //! or an error with the exact command. It never installs without being root.
 
 use crate::command::{capture, command, run};
@@ -21,16 +21,29 @@ const TOOLS: [Tool; 4] = [
     Tool { program: "sysctl", package: "procps" },
 ];
 
+/// What the tests of RTL need beside.
+const RTL_TOOLS: [Tool; 2] =
+    [Tool { program: "verilator", package: "verilator" }, Tool { program: "g++", package: "g++" }];
+
 /// The peer that one bench measures beside ours.
 const CONNTRACKD: Tool = Tool { program: "conntrackd", package: "conntrackd" };
 
-/// Makes sure that every tool is there.
+/// Makes sure that everything is there that the demonstration and the tests need.
 pub(crate) fn run_setup() -> Result<()> {
-    if missing(&TOOLS, present).is_empty() {
-        say("setup: every tool is present");
-        return Ok(());
-    }
+    ensure_demo()?;
+    ensure_rtl()?;
+    say("setup: every tool is present");
+    Ok(())
+}
+
+/// Makes sure that the demonstration can run.
+pub(crate) fn ensure_demo() -> Result<()> {
     install(&TOOLS)
+}
+
+/// Makes sure that RTL can be tested.
+pub(crate) fn ensure_rtl() -> Result<()> {
+    install(&RTL_TOOLS)
 }
 
 /// Makes sure that conntrackd is there, and that installing it leaves no service of its own behind.
@@ -48,6 +61,9 @@ pub(crate) fn ensure_conntrackd() -> Result<()> {
 
 fn install(tools: &[Tool]) -> Result<()> {
     let packages = missing(tools, present);
+    if packages.is_empty() {
+        return Ok(());
+    }
     if !is_root() || find("apt-get").is_none() {
         return Err(Error::Missing(format!(
             "missing system packages; as root run:\n  {}",

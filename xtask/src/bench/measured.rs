@@ -12,7 +12,7 @@ use serde::Deserialize;
 pub(super) type Bar = (&'static str, Good, f64);
 
 /// Units a row may have.
-const UNITS: [&str; 5] = ["ns", "M/s", "B", "s", "GB/s"];
+const UNITS: [&str; 7] = ["ns", "M/s", "B", "s", "GB/s", "Mcycles/s", "cycles"];
 
 #[derive(Deserialize)]
 struct Line {

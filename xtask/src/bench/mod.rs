@@ -11,6 +11,7 @@ mod measured;
 mod mtu;
 mod peer;
 mod rings;
+mod rtl;
 pub(crate) mod storm;
 
 use crate::error::{Error, Result};
@@ -23,6 +24,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "engine", run: engine::run },
     Bench { name: "codec", run: codec::run },
     Bench { name: "rings", run: rings::run },
+    Bench { name: "rtl", run: rtl::run },
     Bench { name: "demo", run: demo::run },
     Bench { name: "storm", run: storm::run },
     Bench { name: "mtu", run: mtu::run },
@@ -173,7 +175,7 @@ fn table(measured: &[(&str, Vec<Row>)]) -> String {
     let has_beside = measured.iter().flat_map(|(_, rows)| rows).any(|row| row.beside.is_some());
     let beside = |text: String| if has_beside { format!("{text:>12}") } else { String::new() };
     let mut text = format!(
-        "{:<62}{:>10} {:<6}{}{:>10}{:>8}\n",
+        "{:<62}{:>10} {:<9}{}{:>10}{:>8}\n",
         "measure",
         "value",
         "unit",
@@ -192,7 +194,7 @@ fn table(measured: &[(&str, Vec<Row>)]) -> String {
             let verdict = if row.is_met() { "" } else { "  MISSED" };
             let name = format!("{bench}: {}", row.name);
             text.push_str(&format!(
-                "{name:<62}{:>10.2} {:<6}{other}{bar:>10}{ratio:>8}{verdict}\n",
+                "{name:<62}{:>10.2} {:<9}{other}{bar:>10}{ratio:>8}{verdict}\n",
                 row.value, row.unit
             ));
         }

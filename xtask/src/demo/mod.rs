@@ -126,7 +126,7 @@ pub(crate) fn prepare(
                 .into(),
         ));
     }
-    setup::run_setup()?;
+    setup::ensure_demo()?;
     let binary = match binary {
         Some(file) => std::fs::canonicalize(file).map_err(Error::system(file.display().to_string()))?,
         None if needs_agents => {

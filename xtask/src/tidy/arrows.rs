@@ -18,7 +18,7 @@ struct Rule {
 
 const FORMATS: &str = "trine-formats";
 
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 10] = [
     Rule { package: FORMATS, ours: &[], others: Some(&[]), ships: true },
     Rule { package: "trine-softnic", ours: &[FORMATS], others: Some(&["crc32fast"]), ships: true },
     Rule { package: "trine-driver", ours: &[FORMATS], others: None, ships: true },
@@ -33,6 +33,12 @@ const RULES: [Rule; 9] = [
     Rule {
         package: "trine-sim",
         ours: &["trine-core", "trine-driver", "trine-softnic", FORMATS],
+        others: None,
+        ships: false,
+    },
+    Rule {
+        package: "trine-verilator-tests",
+        ours: &["trine-softnic", "trine-driver", FORMATS],
         others: None,
         ships: false,
     },

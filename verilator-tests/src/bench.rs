@@ -1,0 +1,212 @@
+//! One instance under a clock, with whatever drives and watches its ports.
+//!
+//! A cycle: every agent drives its inputs; the model settles with the clock low; every agent samples,
+//! so that it sees what the rising edge will see; the clock rises. Agents answer in the next cycle.
+
+use crate::error::{Error, Result};
+use crate::header::Direction;
+use crate::model::{Model, Top};
+use crate::port::{Input, Port, Value};
+use crate::verilog::Verilog;
+use fastrand::Rng;
+use std::path::PathBuf;
+
+/// Bytes of the widest input.
+const INPUT_BYTES_MAX: usize = 1024;
+/// Cycles for which [`Bench::reset`] holds the reset.
+const RESET_CYCLES: u32 = 4;
+
+/// What drives or watches ports.
+pub trait Agent {
+    /// Drives inputs for the coming cycle.
+    fn drive(&mut self);
+    /// Looks at the settled ports, as the rising edge will; `cycle` counts from the first.
+    fn sample(&mut self, cycle: u64) -> Result<()>;
+}
+
+impl<A: Agent + ?Sized> Agent for &mut A {
+    #[inline]
+    fn drive(&mut self) {
+        (**self).drive();
+    }
+    #[inline]
+    fn sample(&mut self, cycle: u64) -> Result<()> {
+        (**self).sample(cycle)
+    }
+}
+
+impl<A: Agent> Agent for [A] {
+    fn drive(&mut self) {
+        self.iter_mut().for_each(Agent::drive);
+    }
+    fn sample(&mut self, cycle: u64) -> Result<()> {
+        self.iter_mut().try_for_each(|agent| agent.sample(cycle))
+    }
+}
+
+macro_rules! agents {
+    ($($name:ident)*) => {
+        impl<$($name: Agent),*> Agent for ($($name,)*) {
+            #[inline]
+            fn drive(&mut self) {
+                #[allow(non_snake_case)]
+                let ($($name,)*) = self;
+                $($name.drive();)*
+            }
+            #[inline]
+            fn sample(&mut self, _cycle: u64) -> Result<()> {
+                #[allow(non_snake_case)]
+                let ($($name,)*) = self;
+                $($name.sample(_cycle)?;)*
+                Ok(())
+            }
+        }
+    };
+}
+agents!();
+agents!(A);
+agents!(A B);
+agents!(A B C);
+agents!(A B C D);
+agents!(A B C D E);
+agents!(A B C D E F);
+
+/// A waveform and the first cycle in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Wave {
+    pub(crate) path: PathBuf,
+    pub(crate) first_cycle: u64,
+}
+
+/// One instance of a top with its clock, reset, count of cycles and source of randomness.
+pub struct Bench {
+    top: Top,
+    clock: Option<Input<bool>>,
+    reset: Option<(Input<bool>, bool)>,
+    cycle: u64,
+    random: Rng,
+    wave: Option<Wave>,
+}
+
+impl Bench {
+    /// A new instance of `model`, which was built from `verilog`, after its reset; every input is zero.
+    pub fn new(verilog: &Verilog, model: &Model, seed: u64) -> Result<Bench> {
+        Bench::with_wave(verilog, model, seed, None)
+    }
+
+    pub(crate) fn with_wave(
+        verilog: &Verilog,
+        model: &Model,
+        seed: u64,
+        wave: Option<Wave>,
+    ) -> Result<Bench> {
+        let top = model.instance(seed);
+        for port in top.ports().iter().filter(|port| port.direction == Direction::Input) {
+            top.input(&port.name)?.set([0u8; INPUT_BYTES_MAX]);
+        }
+        let clock = match verilog.clock.as_str() {
+            "" => None,
+            name => Some(top.input(name)?),
+        };
+        let reset = match &verilog.reset {
+            None => None,
+            Some(reset) => Some((top.input(&reset.port)?, reset.level)),
+        };
+        if let Some(wave) = &wave {
+            top.trace_to(&wave.path)?;
+        }
+        let mut bench = Bench { top, clock, reset, cycle: 0, random: Rng::with_seed(seed), wave };
+        bench.reset()?;
+        Ok(bench)
+    }
+
+    /// Holds the reset for a few cycles. Inputs stay as they are driven.
+    pub fn reset(&mut self) -> Result<()> {
+        let Some((port, level)) = self.reset.clone() else { return Ok(()) };
+        port.set(level);
+        for _ in 0..RESET_CYCLES {
+            self.cycle(&mut ())?;
+        }
+        port.set(!level);
+        Ok(())
+    }
+
+    /// One cycle with these agents: one, or several as a tuple of references.
+    #[inline]
+    pub fn cycle(&mut self, agents: &mut impl Agent) -> Result<()> {
+        agents.drive();
+        if let Some(clock) = &self.clock {
+            clock.set(false);
+        }
+        self.top.eval()?;
+        if self.wave.is_some() {
+            self.dump(2 * self.cycle);
+        }
+        agents.sample(self.cycle)?;
+        if let Some(clock) = &self.clock {
+            clock.set(true);
+            self.top.eval()?;
+            if self.wave.is_some() {
+                self.dump(2 * self.cycle + 1);
+            }
+        }
+        self.cycle += 1;
+        Ok(())
+    }
+
+    #[cold]
+    fn dump(&self, time: u64) {
+        if self.wave.as_ref().is_some_and(|wave| self.cycle >= wave.first_cycle) {
+            self.top.dump(time);
+        }
+    }
+
+    /// Cycles until `done` holds; it is asked before each of them.
+    pub fn run_until<A: Agent>(
+        &mut self,
+        agents: &mut A,
+        cycles_max: u64,
+        mut done: impl FnMut(&mut A) -> bool,
+    ) -> Result<()> {
+        for _ in 0..cycles_max {
+            if done(agents) {
+                return Ok(());
+            }
+            self.cycle(agents)?;
+        }
+        match done(agents) {
+            true => Ok(()),
+            false => Err(Error::Timeout { what: "the awaited end".into(), cycles: cycles_max }),
+        }
+    }
+
+    /// The instance.
+    pub fn top(&self) -> &Top {
+        &self.top
+    }
+
+    /// A port to be read.
+    pub fn port<V: Value>(&self, name: &str) -> Result<Port<V>> {
+        self.top.port(name)
+    }
+
+    /// A port to be driven.
+    pub fn input<V: Value>(&self, name: &str) -> Result<Input<V>> {
+        self.top.input(name)
+    }
+
+    /// Cycles so far, those of the reset included.
+    pub fn cycles(&self) -> u64 {
+        self.cycle
+    }
+
+    /// The randomness of this run; it follows from the seed alone.
+    pub fn random(&mut self) -> &mut Rng {
+        &mut self.random
+    }
+
+    /// Randomness of its own for an agent.
+    pub fn fork_random(&mut self) -> Rng {
+        self.random.fork()
+    }
+}
