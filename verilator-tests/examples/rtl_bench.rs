@@ -2,8 +2,12 @@
 //!
 //! One JSON object a line, as the other measuring examples print.
 
+#[allow(dead_code)] // What other programs use of it.
+#[path = "../tests/suite/mod.rs"]
+mod suite;
+
 use std::time::Instant;
-use verilator_tests::{Bench, Histogram, Result, Rules, Sink, Source, Stalls, Verilog};
+use verilator_tests::{Bench, Design, Result, Rules, Sink, Source, Stalls};
 
 const RUNS: usize = 5;
 const CYCLES: u64 = 500_000;
@@ -32,7 +36,7 @@ fn speed(name: &str, mut run: impl FnMut() -> Result<u64>) -> Result<()> {
 /// A 512-bit adder: two wide values in and one out each cycle.
 fn adder() -> Result<()> {
     let adder = include_str!("../tests/verilog/adder.v");
-    let adder = Verilog::new("adder", adder).clock("clk").without_reset();
+    let adder = Design::new("adder", adder).clock("clk").without_reset();
     let mut bench = Bench::new(&adder, &adder.build()?, 1)?;
     speed("adder of 512 bit, evaluation alone", || {
         for _ in 0..CYCLES {
@@ -55,28 +59,44 @@ fn adder() -> Result<()> {
     })
 }
 
-/// Frames through a register slice, checked on the way out.
-fn slice(stalls: fn(&mut Bench) -> Stalls, name: &str) -> Result<Histogram> {
-    let slice = Verilog::new("slice", include_str!("../tests/verilog/slice.v"));
+/// Each block with the tests that it has in the gate, and its latency, to which they hold it.
+fn blocks() -> Result<()> {
+    for block in suite::BLOCKS {
+        let (design, test) = ((block.design)(), &block.tests[0]);
+        let model = design.build()?;
+        speed(&format!("{} with its test", block.name), || {
+            let (mut cycles, mut seed) = (0, 0);
+            while cycles < CYCLES {
+                let mut bench = Bench::new(&design, &model, seed)?;
+                (test.run)(&mut bench)?;
+                cycles += bench.cycles();
+                seed += 1;
+            }
+            Ok(cycles)
+        })?;
+        if let Some(cycles) = block.latency_cycles {
+            print(&format!("{}, latency", block.name), "cycles", vec![cycles as f64], false);
+        }
+    }
+    Ok(())
+}
+
+/// Frames through a register slice at full speed, checked on the way out.
+fn slice() -> Result<()> {
+    let slice = Design::new("slice", suite::slice::TEXT);
     let model = slice.build()?;
-    let mut latencies = Histogram::new();
-    speed(name, || {
+    speed("slice of 512 bit with source and sink", || {
         let mut bench = Bench::new(&slice, &model, 1)?;
-        let patterns = [stalls(&mut bench), stalls(&mut bench)];
-        let [sending, taking] = patterns;
-        let mut source = Source::new(&mut bench, "s_axis", sending, Rules::default())?;
-        let mut sink = Sink::new(&bench, "m_axis", taking, Rules { packed: true, gapless: false })?;
+        let mut source = Source::new(&mut bench, "s_axis", Stalls::never(), Rules::default())?;
+        let rules = Rules { packed: true, gapless: true };
+        let mut sink = Sink::new(&bench, "m_axis", Stalls::never(), rules)?;
         while bench.cycles() < CYCLES {
             source.push(vec![7; FRAME_BYTES]);
             bench.run_until(&mut (&mut source, &mut sink), CYCLES, |agents| agents.0.frames_count() < 2)?;
-            while let Some(left) = sink.next_frame() {
-                let entered = source.next_sent().expect("what came out went in");
-                latencies.add(left.first_cycle - entered.first_cycle);
-            }
+            while sink.next_frame().is_some() {}
         }
         Ok(bench.cycles())
-    })?;
-    Ok(latencies)
+    })
 }
 
 /// Seconds until a text that nobody built before can run, and again.
@@ -84,10 +104,10 @@ fn builds() -> Result<()> {
     let (mut cold, mut cached) = (Vec::new(), Vec::new());
     for run in 0..RUNS {
         let unique = format!("// {} {run}\n{}", std::process::id(), include_str!("../tests/verilog/slice.v"));
-        let verilog = Verilog::new("slice", unique);
+        let design = Design::new("slice", unique);
         for seconds in [&mut cold, &mut cached] {
             let start = Instant::now();
-            verilog.build()?;
+            design.build()?;
             seconds.push(start.elapsed().as_secs_f64());
         }
     }
@@ -98,11 +118,7 @@ fn builds() -> Result<()> {
 
 fn main() -> Result<()> {
     adder()?;
-    let latencies = slice(|_| Stalls::never(), "slice of 512 bit with source and sink")?;
-    print("slice of 512 bit, latency", "cycles", vec![latencies.quantile(0.5).unwrap_or(0) as f64], false);
-    slice(
-        |bench| Stalls::percent(bench.fork_random(), 30),
-        "slice of 512 bit with source and sink, stalls of 30 %",
-    )?;
+    slice()?;
+    blocks()?;
     builds()
 }

@@ -3,11 +3,11 @@
 //! A cycle: every agent drives its inputs; the model settles with the clock low; every agent samples,
 //! so that it sees what the rising edge will see; the clock rises. Agents answer in the next cycle.
 
+use crate::design::Design;
 use crate::error::{Error, Result};
 use crate::header::Direction;
 use crate::model::{Model, Top};
 use crate::port::{Input, Port, Value};
-use crate::verilog::Verilog;
 use fastrand::Rng;
 use std::path::PathBuf;
 
@@ -89,26 +89,21 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// A new instance of `model`, which was built from `verilog`, after its reset; every input is zero.
-    pub fn new(verilog: &Verilog, model: &Model, seed: u64) -> Result<Bench> {
-        Bench::with_wave(verilog, model, seed, None)
+    /// A new instance of `model`, which was built from `design`, after its reset; every input is zero.
+    pub fn new(design: &Design, model: &Model, seed: u64) -> Result<Bench> {
+        Bench::with_wave(design, model, seed, None)
     }
 
-    pub(crate) fn with_wave(
-        verilog: &Verilog,
-        model: &Model,
-        seed: u64,
-        wave: Option<Wave>,
-    ) -> Result<Bench> {
+    pub(crate) fn with_wave(design: &Design, model: &Model, seed: u64, wave: Option<Wave>) -> Result<Bench> {
         let top = model.instance(seed);
         for port in top.ports().iter().filter(|port| port.direction == Direction::Input) {
             top.input(&port.name)?.set([0u8; INPUT_BYTES_MAX]);
         }
-        let clock = match verilog.clock.as_str() {
+        let clock = match design.clock.as_str() {
             "" => None,
             name => Some(top.input(name)?),
         };
-        let reset = match &verilog.reset {
+        let reset = match &design.reset {
             None => None,
             Some(reset) => Some((top.input(&reset.port)?, reset.level)),
         };

@@ -2,7 +2,7 @@
 //!
 //! Enters: Verilog text and the name of a top. Leaves: verdicts, cycle counts, waveforms of failures.
 //! The model is built when a test first asks for it and kept by the hash of everything that made it
-//! ([`Verilog`]). Ports are typed handles ([`Port`], [`Input`]); a [`Bench`] has clock, reset, cycle
+//! ([`Design`]). Ports are typed handles ([`Port`], [`Input`]); a [`Bench`] has clock, reset, cycle
 //! count and randomness; [`Source`], [`Sink`], [`Monitor`] and [`LiteMaster`] speak AXI. One clock.
 //!
 //! Budget: a cycle of the bench costs nanoseconds beside the model's own evaluation (`cargo xtask bench
@@ -13,21 +13,23 @@
 mod bench;
 mod cache;
 pub mod capture;
+mod design;
 mod error;
 mod header;
 mod histogram;
 mod lite;
 mod model;
+pub mod mutation;
 mod port;
 mod run;
 mod shim;
 mod stalls;
 mod stream;
 mod tool;
-mod verilog;
 
 pub use bench::{Agent, Bench};
 pub use cache::folder;
+pub use design::{Design, Initial};
 pub use error::{expect_same, Error, Result};
 pub use header::{Direction, PortInfo};
 pub use histogram::Histogram;
@@ -37,7 +39,6 @@ pub use port::{Input, Port, Value};
 pub use run::{Failed, Failure};
 pub use stalls::Stalls;
 pub use stream::{Beat, Monitor, Received, Rules, Sent, Sink, Source, BEAT_BYTES_MAX};
-pub use verilog::{Initial, Verilog};
 
 #[cfg(test)]
 mod tests {

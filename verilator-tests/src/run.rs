@@ -5,9 +5,9 @@
 
 use crate::bench::{Bench, Wave};
 use crate::cache;
+use crate::design::Design;
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::verilog::Verilog;
 use std::any::{type_name_of_val, Any};
 use std::fmt;
 use std::ops::Range;
@@ -65,7 +65,7 @@ impl fmt::Debug for Failed {
 
 impl std::error::Error for Failed {}
 
-impl Verilog {
+impl Design {
     /// Builds the model and runs `test` once for each seed, each time on a new instance after its reset.
     pub fn run<T: Fn(&mut Bench) -> Result<()>>(
         &self,
@@ -79,7 +79,8 @@ impl Verilog {
         let model = self.build().map_err(Failed::Unbuilt)?;
         for seed in seeds {
             let Err((reason, cycle)) = once(self, &model, seed, None, &test) else { continue };
-            let name = test_name(type_name_of_val(&test));
+            let thread = std::thread::current();
+            let name = test_name(thread.name(), type_name_of_val(&test));
             let waveform = self.waveform(seed, cycle, &name, &test);
             let command = command(seed, &name);
             return Err(Failed::Run(Failure { seed, cycle, reason, waveform, command }));
@@ -109,14 +110,14 @@ impl Verilog {
 
 /// One run; the reason and the cycle of a failure.
 fn once(
-    verilog: &Verilog,
+    design: &Design,
     model: &Model,
     seed: u64,
     wave: Option<Wave>,
     test: &impl Fn(&mut Bench) -> Result<()>,
 ) -> std::result::Result<(), (String, u64)> {
     let mut bench =
-        Bench::with_wave(verilog, model, seed, wave).map_err(|problem| (problem.to_string(), 0))?;
+        Bench::with_wave(design, model, seed, wave).map_err(|problem| (problem.to_string(), 0))?;
     // The bench and what the test made of it are dropped or only counted afterwards.
     let outcome = catch_unwind(AssertUnwindSafe(|| test(&mut bench)));
     let reason = match outcome {
@@ -142,8 +143,12 @@ fn named_seeds(text: &str) -> Result<Range<u64>> {
     }
 }
 
-/// The test's path without its crate, from the type of its closure.
-fn test_name(closure: &str) -> String {
+/// The name of the test: that of its thread, or, where tests run on the main thread, the path of its
+/// closure without the crate.
+fn test_name(thread: Option<&str>, closure: &str) -> String {
+    if let Some(name) = thread.filter(|name| *name != "main") {
+        return name.to_owned();
+    }
     let path = closure.split("::{{closure}}").next().unwrap_or_default();
     path.split_once("::").map_or(path, |(_, name)| name).to_owned()
 }
@@ -165,9 +170,10 @@ mod tests {
     }
 
     #[test]
-    fn a_test_is_known_by_its_closure() {
+    fn a_test_is_known_by_its_thread_or_its_closure() {
         let closure = || ();
-        let name = test_name(type_name_of_val(&closure));
-        assert_eq!(name, "run::tests::a_test_is_known_by_its_closure");
+        let name = test_name(Some("main"), type_name_of_val(&closure));
+        assert_eq!(name, "run::tests::a_test_is_known_by_its_thread_or_its_closure");
+        assert_eq!(test_name(Some("tests::that"), "no matter"), "tests::that");
     }
 }

@@ -1,14 +1,14 @@
 //! Building, ports and instances, on tops of a few lines.
 
-use verilator_tests::{Bench, Direction, Error, Failed, Initial, Result, Verilog};
+use verilator_tests::{Bench, Design, Direction, Error, Failed, Initial, Result};
 
-fn adder() -> Verilog {
-    Verilog::new("adder", include_str!("verilog/adder.v")).clock("clk").without_reset()
+fn adder() -> Design {
+    Design::new("adder", include_str!("verilog/adder.v")).clock("clk").without_reset()
 }
 
 /// A top with one statement.
-fn tiny(ports: &str, body: &str) -> Verilog {
-    Verilog::new("tiny", format!("module tiny(input wire clock, {ports});\n{body}\nendmodule\n"))
+fn tiny(ports: &str, body: &str) -> Design {
+    Design::new("tiny", format!("module tiny(input wire clock, {ports});\n{body}\nendmodule\n"))
         .without_reset()
 }
 
@@ -131,8 +131,8 @@ fn a_loop_that_does_not_settle_is_an_error() -> Result<()> {
 fn registers_without_reset_can_start_anywhere() -> Result<()> {
     let text = "reg [31:0] state; assign out = state; always @(posedge clock) if (load) state <= 0;";
     let unreset = tiny("input wire load, output wire [31:0] out", text);
-    let value = |verilog: &Verilog, seed| -> Result<u32> {
-        let bench = Bench::new(verilog, &verilog.build()?, seed)?;
+    let value = |design: &Design, seed| -> Result<u32> {
+        let bench = Bench::new(design, &design.build()?, seed)?;
         bench.top().eval()?;
         Ok(bench.port::<u32>("out")?.get())
     };

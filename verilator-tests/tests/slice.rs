@@ -1,10 +1,10 @@
 //! The example of the read-me, as it stands there.
 
-use verilator_tests::{expect_same, Failed, Rules, Sink, Source, Stalls, Verilog};
+use verilator_tests::{expect_same, Design, Failed, Rules, Sink, Source, Stalls};
 
 #[test]
 fn frames_leave_as_they_came() -> Result<(), Failed> {
-    let top = Verilog::new("slice", include_str!("verilog/slice.v"));
+    let top = Design::new("slice", include_str!("verilog/slice.v"));
     top.run(0..10, |bench| {
         let [sending, taking] = [(); 2].map(|()| Stalls::drawn(bench.fork_random()));
         let mut source = Source::new(bench, "s_axis", sending, Rules::default())?;

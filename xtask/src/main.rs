@@ -9,6 +9,7 @@ mod demo;
 mod docs;
 mod error;
 mod interrupt;
+mod mutate;
 mod peer;
 mod progress;
 mod setup;
@@ -43,6 +44,8 @@ enum Task {
     Bench(bench::Options),
     /// Run the cluster simulator.
     Sim(sim::Options),
+    /// Plant faults in the RTL and list those that its tests do not notice.
+    Mutate(mutate::Options),
     /// Show that no connection drops when a gateway dies.
     Demo(demo::Options),
     /// Write the generated reference pages, or check that they are fresh.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Task::Test { long } => test::run(*long),
         Task::Bench(options) => bench::run(options),
         Task::Sim(options) => sim::run(options),
+        Task::Mutate(options) => mutate::run(options),
         Task::Demo(options) => demo::run(options),
         Task::Docs { check } => docs::run(*check),
         Task::Peer(peer) => peer::run(peer),

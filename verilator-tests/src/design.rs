@@ -23,7 +23,7 @@ pub enum Initial {
 
 /// A Verilog text with a top, and how to build it.
 #[derive(Clone, Debug)]
-pub struct Verilog {
+pub struct Design {
     pub(crate) top: String,
     pub(crate) text: String,
     initial: Initial,
@@ -41,10 +41,10 @@ pub(crate) struct Reset {
     pub(crate) level: bool,
 }
 
-impl Verilog {
+impl Design {
     /// The top named `top` in `text`. Clock and reset are ports `clock` and `reset` (high resets).
-    pub fn new(top: impl Into<String>, text: impl Into<String>) -> Verilog {
-        Verilog {
+    pub fn new(top: impl Into<String>, text: impl Into<String>) -> Design {
+        Design {
             top: top.into(),
             text: text.into(),
             initial: Initial::Zero,
@@ -56,38 +56,44 @@ impl Verilog {
     }
 
     /// The port that clocks the top; an empty name where there is none.
-    pub fn clock(mut self, port: &str) -> Verilog {
+    pub fn clock(mut self, port: &str) -> Design {
         self.clock = port.into();
         self
     }
 
     /// The port that resets the top, and the level that does.
-    pub fn reset(mut self, port: &str, level: bool) -> Verilog {
+    pub fn reset(mut self, port: &str, level: bool) -> Design {
         self.reset = Some(Reset { port: port.into(), level });
         self
     }
 
     /// A top that needs no reset.
-    pub fn without_reset(mut self) -> Verilog {
+    pub fn without_reset(mut self) -> Design {
         self.reset = None;
         self
     }
 
     /// What registers hold before reset.
-    pub fn initial(mut self, initial: Initial) -> Verilog {
+    pub fn initial(mut self, initial: Initial) -> Design {
         self.initial = initial;
         self
     }
 
     /// Whether the model can write waveforms; one that can is slower.
-    pub fn trace(mut self, trace: bool) -> Verilog {
+    pub fn trace(mut self, trace: bool) -> Design {
         self.trace = trace;
         self
     }
 
     /// One more argument for Verilator, such as `-Gdepth=4` or `-Wno-UNOPTFLAT`.
-    pub fn argument(mut self, argument: impl Into<String>) -> Verilog {
+    pub fn argument(mut self, argument: impl Into<String>) -> Design {
         self.arguments.push(argument.into());
+        self
+    }
+
+    /// The same with another text, such as one with a planted fault.
+    pub fn with_text(mut self, text: impl Into<String>) -> Design {
+        self.text = text.into();
         self
     }
 

@@ -1,0 +1,302 @@
+//! Small faults in a Verilog text, one at a time: what a test suite has to notice.
+//!
+//! Enters: a text. Leaves: every place where one token can be wrong the way people and generators get it
+//! wrong. A text with a mutation may not compile; one that compiles and passes every test shows a gap in
+//! the tests, or a part that cannot matter.
+
+use std::ops::Range;
+
+/// One changed place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mutation {
+    /// What kind of fault.
+    pub kind: Kind,
+    /// The line, counted from 1.
+    pub line: usize,
+    range: Range<usize>,
+    replacement: String,
+}
+
+/// Kinds of faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Another operator.
+    Operator,
+    /// A negation lost.
+    Negation,
+    /// A number off by one in its last digit.
+    Number,
+    /// A condition that always holds.
+    Always,
+    /// A condition that never holds.
+    Never,
+    /// An assignment lost.
+    Assignment,
+}
+
+impl Mutation {
+    /// The text with this change.
+    pub fn apply(&self, text: &str) -> String {
+        format!("{}{}{}", &text[..self.range.start], self.replacement, &text[self.range.end..])
+    }
+
+    /// The changed line, the old one first.
+    pub fn describe(&self, text: &str) -> String {
+        let line = |text: &str| text.lines().nth(self.line - 1).unwrap_or_default().trim().to_owned();
+        format!("line {}: `{}` -> `{}`", self.line, line(text), line(&self.apply(text)))
+    }
+}
+
+/// Each operator with another that a test must tell from it.
+const OPERATORS: [(&str, &str); 16] = [
+    ("==", "!="),
+    ("!=", "=="),
+    ("&&", "||"),
+    ("||", "&&"),
+    ("<<", ">>"),
+    (">>", "<<"),
+    (">=", ">"),
+    ("<=", "<"),
+    ("&", "|"),
+    ("|", "&"),
+    ("^", "|"),
+    ("+", "-"),
+    ("-", "+"),
+    ("<", "<="),
+    (">", ">="),
+    ("*", "+"),
+];
+/// What else is one token of several characters.
+const LONG: [&str; 9] = ["<<<", ">>>", "===", "!==", "+:", "-:", "~^", "^~", "**"];
+
+#[derive(Clone, Debug)]
+struct Token {
+    range: Range<usize>,
+    line: usize,
+}
+
+/// Every mutation of a text, in its order.
+pub fn all(text: &str) -> Vec<Mutation> {
+    let tokens = tokens(text);
+    let word = |index: usize| tokens.get(index).map_or("", |token: &Token| &text[token.range.clone()]);
+    let mut found = Vec::new();
+    let mut statement = Statement::default();
+    for (index, token) in tokens.iter().enumerate() {
+        let mut push = |kind, range: Range<usize>, replacement: &str| {
+            found.push(Mutation { kind, line: token.line, range, replacement: replacement.into() });
+        };
+        let here = word(index);
+        if statement.is_code() {
+            let follows_value = index > 0 && ends_value(word(index - 1));
+            match here {
+                "!" | "~" => push(Kind::Negation, token.range.clone(), ""),
+                "if" => {
+                    if let Some(end) = closing(&tokens, text, index + 1) {
+                        let condition = tokens[index + 1].range.start..tokens[end].range.end;
+                        push(Kind::Always, condition.clone(), "(1'b1)");
+                        push(Kind::Never, condition, "(1'b0)");
+                    }
+                }
+                "=" | "<=" if statement.is_target() => {
+                    if let Some(end) = (index..tokens.len()).find(|end| word(*end) == ";") {
+                        let whole = statement.start..tokens[end].range.start;
+                        if statement.may_be_lost && !text[whole.clone()].contains('\n') {
+                            push(Kind::Assignment, whole, "");
+                        }
+                    }
+                }
+                _ => {
+                    let other = OPERATORS.iter().find(|(own, _)| *own == here && follows_value);
+                    if let Some((_, other)) = other {
+                        push(Kind::Operator, token.range.clone(), other);
+                    }
+                    if let Some(other) = other_number(here) {
+                        push(Kind::Number, token.range.clone(), &other);
+                    }
+                }
+            }
+        }
+        statement.step(here, token.range.end, word(index + 1), tokens.get(index + 1));
+    }
+    found
+}
+
+/// Where in a statement the scan is.
+#[derive(Default)]
+struct Statement {
+    /// Where it begins.
+    start: usize,
+    /// Within the head of a module, up to its first `;`.
+    in_head: bool,
+    /// A declaration, whose text matters only behind `=`.
+    is_declaration: bool,
+    /// The left side of an assignment is over.
+    has_target: bool,
+    /// Of a procedural block: without it the target keeps its value or an earlier one.
+    may_be_lost: bool,
+    parentheses: usize,
+    brackets: usize,
+}
+
+impl Statement {
+    /// Whether the next token is one that decides what the hardware does.
+    fn is_code(&self) -> bool {
+        !self.in_head && self.brackets == 0 && (!self.is_declaration || self.has_target)
+    }
+
+    /// Whether an assignment sign here ends the left side.
+    fn is_target(&self) -> bool {
+        !self.has_target && self.parentheses == 0 && !self.is_declaration
+    }
+
+    fn step(&mut self, here: &str, end: usize, next: &str, next_token: Option<&Token>) {
+        match here {
+            "(" => self.parentheses += 1,
+            ")" => self.parentheses = self.parentheses.saturating_sub(1),
+            "[" => self.brackets += 1,
+            "]" => self.brackets = self.brackets.saturating_sub(1),
+            "=" | "<=" if self.parentheses == 0 => self.has_target = true,
+            "module" => self.in_head = true,
+            _ => {}
+        }
+        let ends = matches!(here, ";" | "begin" | "end" | "else" | "endmodule" | "endcase")
+            || self.parentheses == 0 && (here == ")" && !self.in_head || here == ":" && !self.has_target);
+        if ends {
+            let in_head = self.in_head && here != ";";
+            let start = next_token.map_or(end, |token| token.range.start);
+            *self = Statement { start, in_head, ..Statement::default() };
+        }
+        if self.start == next_token.map_or(usize::MAX, |token| token.range.start) {
+            let declares = ["input", "output", "inout", "wire", "reg", "localparam", "parameter", "integer"];
+            self.is_declaration = declares.contains(&next);
+            self.may_be_lost = next.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '\\')
+                && !["assign", "if", "for", "case", "always", "initial"].contains(&next);
+        }
+    }
+}
+
+/// Whether an operator behind this token has a left side.
+fn ends_value(token: &str) -> bool {
+    token.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | ')' | ']' | '}'))
+}
+
+/// The token that closes the parenthesis at `open`.
+fn closing(tokens: &[Token], text: &str, open: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    for (index, token) in tokens.iter().enumerate().skip(open) {
+        match &text[token.range.clone()] {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            return (index > open).then_some(index);
+        }
+    }
+    None
+}
+
+/// The number with the lowest bit of its last digit turned.
+fn other_number(token: &str) -> Option<String> {
+    if !token.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let digit = token.chars().next_back()?.to_digit(16)?;
+    let rest = &token[..token.len() - 1];
+    Some(format!("{rest}{:x}", digit ^ 1))
+}
+
+/// Tokens without comments, strings and attributes.
+fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let (mut at, mut line) = (0, 1);
+    while at < text.len() {
+        let rest = &text[at..];
+        let length = match rest.chars().next() {
+            Some(first) if first.is_whitespace() => first.len_utf8(),
+            _ if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+            _ if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+            _ if rest.starts_with("(*") && !rest.starts_with("(*)") => {
+                rest.find("*)").map_or(rest.len(), |end| end + 2)
+            }
+            Some('"') => rest[1..].find('"').map_or(rest.len(), |end| end + 2),
+            Some('`') => rest.find('\n').unwrap_or(rest.len()),
+            _ => {
+                let length = token_length(rest);
+                tokens.push(Token { range: at..at + length, line });
+                length
+            }
+        };
+        line += rest[..length].matches('\n').count();
+        at += length;
+    }
+    tokens
+}
+
+fn token_length(rest: &str) -> usize {
+    let span = |of: fn(char) -> bool| rest.find(|c: char| !of(c)).unwrap_or(rest.len());
+    let first = rest.chars().next().unwrap_or(' ');
+    if first == '\\' {
+        return span(|c| !c.is_whitespace());
+    }
+    if first.is_alphabetic() || matches!(first, '_' | '$') {
+        return span(|c| c.is_alphanumeric() || matches!(c, '_' | '$'));
+    }
+    if first.is_ascii_digit() {
+        return span(|c| c.is_alphanumeric() || matches!(c, '_' | '\''));
+    }
+    let long = LONG.iter().copied().chain(OPERATORS.iter().map(|(own, _)| *own));
+    long.filter(|operator| rest.starts_with(operator)).map(str::len).max().unwrap_or(first.len_utf8())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\
+module tiny #(parameter N = 4) (input wire clock, input wire [N-1:0] a, output reg [3:0] q);
+    localparam limit = 4'd9; // not & here
+    (* keep = 1 *) wire full = a <= limit;
+    always @(*) begin
+        q = 4'h0;
+        if (!full & (a[3:0] == 4'ha)) begin
+            q = a + -1;
+        end
+    end
+endmodule
+";
+
+    fn lines() -> Vec<(Kind, String)> {
+        let changed = |mutation: &Mutation| {
+            mutation.apply(TEXT).lines().nth(mutation.line - 1).unwrap_or_default().trim().to_owned()
+        };
+        all(TEXT).iter().map(|mutation| (mutation.kind, changed(mutation))).collect()
+    }
+
+    #[test]
+    fn each_place_is_changed_once() {
+        let expected = [
+            (Kind::Number, "localparam limit = 4'd8; // not & here"),
+            (Kind::Operator, "(* keep = 1 *) wire full = a < limit;"),
+            (Kind::Assignment, ";"),
+            (Kind::Number, "q = 4'h1;"),
+            (Kind::Always, "if (1'b1) begin"),
+            (Kind::Never, "if (1'b0) begin"),
+            (Kind::Negation, "if (full & (a[3:0] == 4'ha)) begin"),
+            (Kind::Operator, "if (!full | (a[3:0] == 4'ha)) begin"),
+            (Kind::Operator, "if (!full & (a[3:0] != 4'ha)) begin"),
+            (Kind::Number, "if (!full & (a[3:0] == 4'hb)) begin"),
+            (Kind::Assignment, ";"),
+            (Kind::Operator, "q = a - -1;"),
+            (Kind::Number, "q = a + -0;"),
+        ];
+        assert_eq!(lines(), expected.map(|(kind, line)| (kind, line.to_owned())));
+    }
+
+    #[test]
+    fn an_assignment_is_no_comparison() {
+        let text = "module m(input clock);\nalways @(posedge clock) begin\n  if (a <= b) x <= y <= z;\nend\nendmodule";
+        let kinds: Vec<Kind> = all(text).iter().map(|mutation| mutation.kind).collect();
+        assert_eq!(kinds, [Kind::Always, Kind::Never, Kind::Operator, Kind::Assignment, Kind::Operator]);
+    }
+}

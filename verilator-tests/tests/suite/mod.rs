@@ -1,0 +1,46 @@
+//! Every block with its tests: what the gate runs, the benches measure and mutations must not survive.
+//!
+//! A test returns what it finds (it does not panic) and ends by itself, whatever the block does. Registers
+//! start anywhere, so that a reset that is missing shows.
+
+pub(crate) mod registers;
+pub(crate) mod slice;
+
+use std::ops::Range;
+use verilator_tests::{Bench, Design, Failed, Initial, Result};
+
+/// One block.
+pub(crate) struct Block {
+    pub(crate) name: &'static str,
+    pub(crate) design: fn() -> Design,
+    /// Input to output with nothing in the way; a test holds the block to it.
+    pub(crate) latency_cycles: Option<u64>,
+    /// The first one is also how speed is measured.
+    pub(crate) tests: &'static [Test],
+}
+
+/// One test of a block.
+pub(crate) struct Test {
+    pub(crate) name: &'static str,
+    pub(crate) seeds: Range<u64>,
+    pub(crate) run: fn(&mut Bench) -> Result<()>,
+}
+
+/// Every block.
+pub(crate) const BLOCKS: &[Block] = &[slice::BLOCK, registers::BLOCK];
+
+impl Block {
+    /// The block as it is tested.
+    pub(crate) fn design(&self) -> Design {
+        (self.design)().initial(Initial::Random)
+    }
+
+    /// Runs every test.
+    pub(crate) fn check(&self) -> std::result::Result<(), Failed> {
+        let design = self.design();
+        self.tests.iter().try_for_each(|test| {
+            println!("{}: {}, seeds {:?}", self.name, test.name, test.seeds);
+            design.run(test.seeds.clone(), test.run)
+        })
+    }
+}
