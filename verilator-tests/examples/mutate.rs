@@ -29,7 +29,7 @@ fn fate(block: &Block, design: &Design) -> Result<Fate> {
     };
     for test in block.tests {
         for seed in test.seeds.clone() {
-            let outcome = Bench::new(design, &model, seed).and_then(|mut bench| (test.run)(&mut bench));
+            let outcome = Bench::new(design, &model, seed).and_then(|mut bench| test.run(&mut bench));
             if outcome.is_err() {
                 return Ok(Fate::Killed);
             }

@@ -68,7 +68,7 @@ fn blocks() -> Result<()> {
             let (mut cycles, mut seed) = (0, 0);
             while cycles < CYCLES {
                 let mut bench = Bench::new(&design, &model, seed)?;
-                (test.run)(&mut bench)?;
+                test.run(&mut bench)?;
                 cycles += bench.cycles();
                 seed += 1;
             }

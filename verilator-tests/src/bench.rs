@@ -115,6 +115,28 @@ impl Bench {
         Ok(bench)
     }
 
+    /// Drives every input at random for so many cycles, then resets with all of them at zero: what comes
+    /// after must not depend on what was before.
+    pub fn upset(&mut self, cycles: u64) -> Result<()> {
+        let own =
+            |name: &str, port: &Option<Input<bool>>| port.as_ref().is_some_and(|port| port.name() == name);
+        let reset = self.reset.as_ref().map(|(port, _)| port.clone());
+        let mut inputs = Vec::new();
+        for port in self.top.ports().iter().filter(|port| port.direction == Direction::Input) {
+            if !own(&port.name, &self.clock) && !own(&port.name, &reset) {
+                inputs.push(self.top.input::<[u8; INPUT_BYTES_MAX]>(&port.name)?);
+            }
+        }
+        for _ in 0..cycles {
+            for input in &inputs {
+                input.set(noise(&mut self.random, input.width()));
+            }
+            self.cycle(&mut ())?;
+        }
+        inputs.iter().for_each(|input| input.set([0; INPUT_BYTES_MAX]));
+        self.reset()
+    }
+
     /// Holds the reset for a few cycles. Inputs stay as they are driven.
     pub fn reset(&mut self) -> Result<()> {
         let Some((port, level)) = self.reset.clone() else { return Ok(()) };
@@ -203,5 +225,35 @@ impl Bench {
     /// Randomness of its own for an agent.
     pub fn fork_random(&mut self) -> Rng {
         self.random.fork()
+    }
+}
+
+/// Any value of so many bits.
+fn noise(random: &mut Rng, width: u32) -> [u8; INPUT_BYTES_MAX] {
+    let mut value = [0; INPUT_BYTES_MAX];
+    let bytes = &mut value[..width.div_ceil(8) as usize];
+    random.fill(bytes);
+    if let (Some(last), 1..) = (bytes.last_mut(), width % 8) {
+        *last &= 0xff >> (8 - width % 8);
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_keeps_within_its_width() {
+        let mut random = Rng::with_seed(1);
+        for width in [1, 8, 9, 40, 512] {
+            let mut seen = [0; INPUT_BYTES_MAX];
+            for _ in 0..100 {
+                seen.iter_mut().zip(noise(&mut random, width)).for_each(|(seen, byte)| *seen |= byte);
+            }
+            let bits: u32 = seen.iter().map(|byte| byte.count_ones()).sum();
+            assert_eq!(bits, width);
+            assert!(seen[width.div_ceil(8) as usize..].iter().all(|byte| *byte == 0));
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Enters: a text. Leaves: every place where one token can be wrong the way people and generators get it
 //! wrong. A text with a mutation may not compile; one that compiles and passes every test shows a gap in
-//! the tests, or a part that cannot matter.
+//! the tests, or a part that cannot matter. What registers hold before the first reset is left alone.
 
 use std::ops::Range;
 
@@ -81,12 +81,16 @@ pub fn all(text: &str) -> Vec<Mutation> {
     let word = |index: usize| tokens.get(index).map_or("", |token: &Token| &text[token.range.clone()]);
     let mut found = Vec::new();
     let mut statement = Statement::default();
+    let mut initial_end = 0;
     for (index, token) in tokens.iter().enumerate() {
+        if word(index) == "initial" {
+            initial_end = end_of_block(index + 1, word);
+        }
         let mut push = |kind, range: Range<usize>, replacement: &str| {
             found.push(Mutation { kind, line: token.line, range, replacement: replacement.into() });
         };
         let here = word(index);
-        if statement.is_code() {
+        if statement.is_code() && index >= initial_end {
             let follows_value = index > 0 && ends_value(word(index - 1));
             match here {
                 "!" | "~" => push(Kind::Negation, token.range.clone(), ""),
@@ -130,6 +134,8 @@ struct Statement {
     in_head: bool,
     /// A declaration, whose text matters only behind `=`.
     is_declaration: bool,
+    /// `if`, `always` and their kin: the parenthesis that closes ends it.
+    is_control: bool,
     /// The left side of an assignment is over.
     has_target: bool,
     /// Of a procedural block: without it the target keeps its value or an earlier one.
@@ -159,8 +165,9 @@ impl Statement {
             "module" => self.in_head = true,
             _ => {}
         }
+        let is_over = self.parentheses == 0 && self.brackets == 0;
         let ends = matches!(here, ";" | "begin" | "end" | "else" | "endmodule" | "endcase")
-            || self.parentheses == 0 && (here == ")" && !self.in_head || here == ":" && !self.has_target);
+            || is_over && (here == ")" && self.is_control || here == ":" && !self.has_target);
         if ends {
             let in_head = self.in_head && here != ";";
             let start = next_token.map_or(end, |token| token.range.start);
@@ -169,8 +176,10 @@ impl Statement {
         if self.start == next_token.map_or(usize::MAX, |token| token.range.start) {
             let declares = ["input", "output", "inout", "wire", "reg", "localparam", "parameter", "integer"];
             self.is_declaration = declares.contains(&next);
+            self.is_control = ["if", "for", "while", "repeat", "case", "casez", "always"].contains(&next);
             self.may_be_lost = next.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '\\')
-                && !["assign", "if", "for", "case", "always", "initial"].contains(&next);
+                && !self.is_control
+                && !["assign", "initial"].contains(&next);
         }
     }
 }
@@ -178,6 +187,24 @@ impl Statement {
 /// Whether an operator behind this token has a left side.
 fn ends_value(token: &str) -> bool {
     token.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | '$' | ')' | ']' | '}'))
+}
+
+/// Behind the statement at `start`: its `end`, or its `;`.
+fn end_of_block<'a>(start: usize, word: impl Fn(usize) -> &'a str) -> usize {
+    let mut depth = 0usize;
+    for index in start.. {
+        match word(index) {
+            "begin" => depth += 1,
+            "end" => depth = depth.saturating_sub(1),
+            // Behind the last token there are only empty ones.
+            ";" | "" => {}
+            _ => continue,
+        }
+        if depth == 0 || word(index).is_empty() {
+            return index + 1;
+        }
+    }
+    start
 }
 
 /// The token that closes the parenthesis at `open`.
@@ -257,10 +284,12 @@ mod tests {
 module tiny #(parameter N = 4) (input wire clock, input wire [N-1:0] a, output reg [3:0] q);
     localparam limit = 4'd9; // not & here
     (* keep = 1 *) wire full = a <= limit;
+    initial begin q = 4'h1; end
+    initial q = 4'h2;
     always @(*) begin
         q = 4'h0;
-        if (!full & (a[3:0] == 4'ha)) begin
-            q = a + -1;
+        if (!full & (a[(2)+:(2)] == 4'ha)) begin
+            q = (a) + -1;
         end
     end
 endmodule
@@ -282,13 +311,13 @@ endmodule
             (Kind::Number, "q = 4'h1;"),
             (Kind::Always, "if (1'b1) begin"),
             (Kind::Never, "if (1'b0) begin"),
-            (Kind::Negation, "if (full & (a[3:0] == 4'ha)) begin"),
-            (Kind::Operator, "if (!full | (a[3:0] == 4'ha)) begin"),
-            (Kind::Operator, "if (!full & (a[3:0] != 4'ha)) begin"),
-            (Kind::Number, "if (!full & (a[3:0] == 4'hb)) begin"),
+            (Kind::Negation, "if (full & (a[(2)+:(2)] == 4'ha)) begin"),
+            (Kind::Operator, "if (!full | (a[(2)+:(2)] == 4'ha)) begin"),
+            (Kind::Operator, "if (!full & (a[(2)+:(2)] != 4'ha)) begin"),
+            (Kind::Number, "if (!full & (a[(2)+:(2)] == 4'hb)) begin"),
             (Kind::Assignment, ";"),
-            (Kind::Operator, "q = a - -1;"),
-            (Kind::Number, "q = a + -0;"),
+            (Kind::Operator, "q = (a) - -1;"),
+            (Kind::Number, "q = (a) + -0;"),
         ];
         assert_eq!(lines(), expected.map(|(kind, line)| (kind, line.to_owned())));
     }

@@ -1,7 +1,7 @@
 //! Every block with its tests: what the gate runs, the benches measure and mutations must not survive.
 //!
-//! A test returns what it finds (it does not panic) and ends by itself, whatever the block does. Registers
-//! start anywhere, so that a reset that is missing shows.
+//! A test returns what it finds (it does not panic) and ends by itself, whatever the block does. It finds a
+//! block whose registers started anywhere, that worked on noise, and was reset: a reset that is missing shows.
 
 pub(crate) mod registers;
 pub(crate) mod slice;
@@ -23,8 +23,11 @@ pub(crate) struct Block {
 pub(crate) struct Test {
     pub(crate) name: &'static str,
     pub(crate) seeds: Range<u64>,
-    pub(crate) run: fn(&mut Bench) -> Result<()>,
+    pub(crate) body: fn(&mut Bench) -> Result<()>,
 }
+
+/// Cycles of noise before a test.
+const UPSET_CYCLES: u64 = 100;
 
 /// Every block.
 pub(crate) const BLOCKS: &[Block] = &[slice::BLOCK, registers::BLOCK];
@@ -40,7 +43,15 @@ impl Block {
         let design = self.design();
         self.tests.iter().try_for_each(|test| {
             println!("{}: {}, seeds {:?}", self.name, test.name, test.seeds);
-            design.run(test.seeds.clone(), test.run)
+            design.run(test.seeds.clone(), |bench| test.run(bench))
         })
+    }
+}
+
+impl Test {
+    /// Runs it.
+    pub(crate) fn run(&self, bench: &mut Bench) -> Result<()> {
+        bench.upset(UPSET_CYCLES)?;
+        (self.body)(bench)
     }
 }

@@ -10,9 +10,9 @@ pub(crate) const BLOCK: Block = Block {
     design: || registers(TEXT),
     latency_cycles: None,
     tests: &[
-        Test { name: "one after the other", seeds: 0..8, run: registers_hold },
-        Test { name: "many at once", seeds: 0..8, run: requests_queue },
-        Test { name: "full speed", seeds: 0..1, run: one_a_clock },
+        Test { name: "one after the other", seeds: 0..8, body: registers_hold },
+        Test { name: "many at once", seeds: 0..8, body: requests_queue },
+        Test { name: "full speed", seeds: 0..1, body: one_a_clock },
     ],
 };
 

@@ -13,8 +13,8 @@ pub(crate) const BLOCK: Block = Block {
     design: || slice(TEXT),
     latency_cycles: Some(LATENCY_CYCLES),
     tests: &[
-        Test { name: "drawn stalls", seeds: 0..12, run: pass_with_drawn_stalls },
-        Test { name: "full speed", seeds: 0..2, run: pass_at_full_speed },
+        Test { name: "drawn stalls", seeds: 0..12, body: pass_with_drawn_stalls },
+        Test { name: "full speed", seeds: 0..2, body: pass_at_full_speed },
     ],
 };
 
