@@ -22,8 +22,11 @@ const TOOLS: [Tool; 4] = [
 ];
 
 /// What the tests of RTL need beside.
-const RTL_TOOLS: [Tool; 2] =
-    [Tool { program: "verilator", package: "verilator" }, Tool { program: "g++", package: "g++" }];
+const RTL_TOOLS: [Tool; 3] = [
+    Tool { program: "verilator", package: "verilator" },
+    Tool { program: "g++", package: "g++" },
+    Tool { program: "yosys", package: "yosys" },
+];
 
 /// The peer that one bench measures beside ours.
 const CONNTRACKD: Tool = Tool { program: "conntrackd", package: "conntrackd" };

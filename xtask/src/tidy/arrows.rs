@@ -18,10 +18,11 @@ struct Rule {
 
 const FORMATS: &str = "trine-formats";
 
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     Rule { package: FORMATS, ours: &[], others: Some(&[]), ships: true },
     Rule { package: "trine-softnic", ours: &[FORMATS], others: Some(&["crc32fast"]), ships: true },
     Rule { package: "trine-driver", ours: &[FORMATS], others: None, ships: true },
+    Rule { package: "trine-hw", ours: &[FORMATS], others: Some(&["rust-hdl"]), ships: true },
     Rule { package: "trine-core", ours: &[FORMATS], others: None, ships: true },
     Rule {
         package: "trine-daemon",
@@ -38,7 +39,7 @@ const RULES: [Rule; 10] = [
     },
     Rule {
         package: "trine-verilator-tests",
-        ours: &["trine-softnic", "trine-driver", FORMATS],
+        ours: &["trine-hw", "trine-softnic", "trine-driver", FORMATS],
         others: None,
         ships: false,
     },
@@ -123,6 +124,7 @@ mod tests {
             (FORMATS, "trine-core"),
             ("trine-softnic", "libc"),
             ("trine-driver", "trine-core"),
+            ("trine-hw", "trine-driver"),
             ("trine-core", "trine-softnic"),
             ("trine-daemon", "xtask"),
         ] {

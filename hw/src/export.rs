@@ -1,0 +1,161 @@
+//! A block as one Verilog file that others can instantiate: named top, ANSI ports, flat names.
+//!
+//! Enters: a block. Leaves: text that Verilator, Yosys and Icarus Verilog read. What `rust-hdl` generates
+//! calls every top `top`, lists ports twice, and joins names by `$`, which bus models do not look for.
+
+use rust_hdl::prelude::{generate_verilog, Block};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What `rust-hdl` calls the top.
+const GENERATED_TOP: &str = "top";
+
+/// The Verilog of `block`, whose top is called `name`.
+///
+/// # Panics
+/// If two names of the block become one when `$` becomes `_`.
+pub fn export(name: &str, block: &mut impl Block) -> String {
+    block.connect_all();
+    let text = ansi(&renamed(name, &generate_verilog(block)));
+    format!("// Generated from rust-hdl: edit the block, not this file.\n{text}")
+}
+
+/// The text with flat names and its own name for the top.
+fn renamed(name: &str, text: &str) -> String {
+    let mut flat = BTreeMap::new();
+    for word in words(text).filter(|word| is_identifier(word)) {
+        let below_top = word.strip_prefix(GENERATED_TOP).filter(|rest| rest.starts_with('$'));
+        let new = below_top.map_or(word.to_owned(), |rest| format!("{name}{rest}"));
+        flat.insert(word, new.replace('$', "_"));
+    }
+    let distinct: BTreeSet<&String> = flat.values().collect();
+    assert_eq!(distinct.len(), flat.len(), "two names of `{name}` become one: {flat:?}");
+    let mut is_head = false;
+    let new = |word| {
+        let new = match flat.get(word) {
+            Some(_) if is_head && word == GENERATED_TOP => name,
+            Some(new) => new,
+            None => word,
+        };
+        is_head = word == "module" || is_head && word == " ";
+        new
+    };
+    words(text).map(new).collect()
+}
+
+/// Whether a word is a name of the design; system tasks and numbers are not.
+fn is_identifier(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+}
+
+/// The text in pieces: comments, strings, numbers, identifiers, and each other character by itself.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let span = |of: fn(char) -> bool| rest.find(|c| !of(c)).unwrap_or(rest.len());
+        let length = match first {
+            '/' if rest.starts_with("//") => span(|c| c != '\n'),
+            '/' if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+            '"' => rest[1..].find('"').map_or(rest.len(), |end| end + 2),
+            _ if first.is_ascii_alphanumeric() || matches!(first, '_' | '$') => {
+                span(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '\''))
+            }
+            other => other.len_utf8(),
+        };
+        let (word, after) = rest.split_at(length);
+        rest = after;
+        Some(word)
+    })
+}
+
+/// Moves the declarations of ports into the heads of their modules.
+fn ansi(text: &str) -> String {
+    let mut out = String::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let Some(name) = line.trim().strip_prefix("module ").and_then(|head| head.split('(').next()) else {
+            // The comment behind the end has the name that was.
+            let is_end = line.starts_with("endmodule");
+            out.push_str(if is_end { "endmodule" } else { line.trim_end() });
+            out.push('\n');
+            continue;
+        };
+        let mut ports = Vec::new();
+        while let Some(line) = lines.peek().map(|line| line.trim()) {
+            let is_port = ["input ", "output ", "inout "].iter().any(|way| line.starts_with(way));
+            if is_port {
+                ports.push(line.trim_end_matches(';').split_whitespace().collect::<Vec<_>>().join(" "));
+            } else if !line.is_empty() && !line.starts_with("//") {
+                break;
+            }
+            lines.next();
+        }
+        out.push_str(&format!("module {name} (\n    {}\n);\n", ports.join(",\n    ")));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rust_hdl::prelude::*;
+
+    #[derive(LogicInterface, Clone, Debug, Default)]
+    #[join = "OutBus"]
+    struct InBus {
+        tdata: Signal<In, Bits<8>>,
+        tready: Signal<Out, Bit>,
+    }
+
+    #[derive(LogicInterface, Clone, Debug, Default)]
+    #[join = "InBus"]
+    struct OutBus {
+        tdata: Signal<Out, Bits<8>>,
+        tready: Signal<In, Bit>,
+    }
+
+    #[derive(LogicBlock, Default)]
+    struct Register {
+        clock: Signal<In, Clock>,
+        s_axis: InBus,
+        m_axis: OutBus,
+        top: DFF<Bits<8>>,
+    }
+
+    impl Logic for Register {
+        #[hdl_gen]
+        fn update(&mut self) {
+            dff_setup!(self, clock, top);
+            if self.m_axis.tready.val() {
+                self.top.d.next = self.s_axis.tdata.val();
+            }
+            self.m_axis.tdata.next = self.top.q.val();
+            self.s_axis.tready.next = self.m_axis.tready.val();
+        }
+    }
+
+    #[test]
+    fn ports_are_flat_and_declared_once() {
+        let text = export("register", &mut Register::default());
+        let head: String = text.split("endmodule").next().unwrap_or_default().into();
+        let ports = head.split(");").next().unwrap_or_default();
+        assert!(ports.contains("module register (\n    input wire clock,\n"), "{ports}");
+        assert!(ports.contains("input wire [7:0] s_axis_tdata,"), "{ports}");
+        assert!(ports.ends_with("input wire m_axis_tready\n"), "{ports}");
+        assert_eq!(head.matches("s_axis_tdata").count(), 2, "{head}");
+        assert!(text.contains("module register_top (") && !text.contains('$'), "{text}");
+        crate::yosys::check("register", &text);
+    }
+
+    #[test]
+    #[should_panic(expected = "two names")]
+    fn names_that_would_meet_are_refused() {
+        renamed("m", "module top(a$b,a_b); endmodule");
+    }
+
+    #[test]
+    fn comments_numbers_and_tasks_stay() {
+        let text = "x = 4'hf; // top$a\n$finish; \"top$b\" top$c";
+        assert_eq!(renamed("m", text), "x = 4'hf; // top$a\n$finish; \"top$b\" m_c");
+    }
+}

@@ -1,0 +1,10 @@
+//! The connection engine in RTL: blocks in rust-hdl, exported as Verilog.
+//!
+//! Enters: nothing. Leaves: Verilog text for simulators and synthesis. A block is judged by that text
+//! (`verilator-tests`), never by rust-hdl's own simulator: the two differ silently in some idioms.
+
+mod export;
+
+pub use export::export;
+#[cfg(test)]
+mod yosys;
