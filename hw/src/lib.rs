@@ -4,6 +4,7 @@
 //! (`verilator-tests`), never by rust-hdl's own simulator: the two differ silently in some idioms.
 
 mod export;
+pub mod hash;
 
 pub use export::export;
 #[cfg(test)]

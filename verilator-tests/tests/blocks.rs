@@ -22,4 +22,4 @@ macro_rules! blocks {
     };
 }
 
-blocks!(slice registers);
+blocks!(slice registers flow_hash);

@@ -3,6 +3,7 @@
 //! A test returns what it finds (it does not panic) and ends by itself, whatever the block does. It finds a
 //! block whose registers started anywhere, that worked on noise, and was reset: a reset that is missing shows.
 
+pub(crate) mod flow_hash;
 pub(crate) mod registers;
 pub(crate) mod slice;
 
@@ -30,7 +31,7 @@ pub(crate) struct Test {
 const UPSET_CYCLES: u64 = 100;
 
 /// Every block.
-pub(crate) const BLOCKS: &[Block] = &[slice::BLOCK, registers::BLOCK];
+pub(crate) const BLOCKS: &[Block] = &[slice::BLOCK, registers::BLOCK, flow_hash::BLOCK];
 
 impl Block {
     /// The block as it is tested.
