@@ -11,6 +11,7 @@
 //! Timing: inputs go straight into the memories, so they should come from registers. Stages: read and XOR
 //! of six; XOR of six; sum of three. At most 2 LUT levels beside the carry chain.
 
+use crate::prim::LutMemory;
 use formats::limits::FLOW_ID_BITS;
 use rust_hdl::prelude::*;
 
@@ -30,41 +31,6 @@ const GROUP: usize = 6;
 /// The half bytes of an end point in groups of six: those that IPv4 has come first.
 fn endpoint_order() -> impl Iterator<Item = usize> {
     (0..8).chain(32..36).chain(8..32)
-}
-
-/// 16 numbers in look-up tables: written at the clock, read at once.
-#[derive(LogicBlock, Default)]
-struct LutMemory {
-    pub clock: Signal<In, Clock>,
-    pub write: Signal<In, Bit>,
-    pub write_address: Signal<In, Bits<4>>,
-    pub write_data: Signal<In, Bits<40>>,
-    pub address: Signal<In, Bits<4>>,
-    pub data: Signal<Out, Bits<40>>,
-    _held: [Bits<40>; 16],
-}
-
-impl Logic for LutMemory {
-    fn update(&mut self) {
-        if self.clock.pos_edge() && self.write.val() {
-            self._held[self.write_address.val().index()] = self.write_data.val();
-        }
-        self.data.next = self._held[self.address.val().index()];
-    }
-
-    fn connect(&mut self) {
-        self.data.connect();
-    }
-
-    fn hdl(&self) -> Verilog {
-        Verilog::Custom(
-            "(* ram_style = \"distributed\" *) reg [39:0] held [0:15];
-always @(*) data = held[address];
-always @(posedge clock) if (write) held[write_address] <= write_data;
-"
-            .into(),
-        )
-    }
 }
 
 /// The flow id of one key a clock.
@@ -105,9 +71,9 @@ pub struct FlowHash {
     src: Signal<Local, Bits<144>>,
     dst: Signal<Local, Bits<144>>,
     protocol_zone: Signal<Local, Bits<24>>,
-    src_memory: [LutMemory; ENDPOINT],
-    dst_memory: [LutMemory; ENDPOINT],
-    context_memory: [LutMemory; CONTEXT],
+    src_memory: [LutMemory<40, 4>; ENDPOINT],
+    dst_memory: [LutMemory<40, 4>; ENDPOINT],
+    context_memory: [LutMemory<40, 4>; CONTEXT],
     /// The one entry of the family's table that counts: IPv4 is 0, and half byte 0 chooses 0.
     v6_number: DFF<Bits<40>>,
     offset: [Constant<Bits<8>>; ENDPOINT],

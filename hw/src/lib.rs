@@ -5,6 +5,7 @@
 
 mod export;
 pub mod hash;
+pub mod prim;
 
 pub use export::export;
 #[cfg(test)]

@@ -40,12 +40,19 @@ impl Mutation {
         format!("{}{}{}", &text[..self.range.start], self.replacement, &text[self.range.end..])
     }
 
-    /// The changed line, the old one first.
+    /// The place: what stood there and what stands there now, with a little of the line before it.
     pub fn describe(&self, text: &str) -> String {
-        let line = |text: &str| text.lines().nth(self.line - 1).unwrap_or_default().trim().to_owned();
-        format!("line {}: `{}` -> `{}`", self.line, line(text), line(&self.apply(text)))
+        let before = text[..self.range.start].lines().next_back().unwrap_or_default();
+        let skipped = before.char_indices().rev().nth(CONTEXT_MAX).map_or(0, |(at, _)| at);
+        let (before, old) = (before[skipped..].trim_start(), &text[self.range.clone()]);
+        let after: String =
+            text[self.range.end..].chars().take_while(|c| *c != '\n').take(CONTEXT_MAX).collect();
+        format!("line {}: {before}[{old} -> {}]{after}", self.line, self.replacement)
     }
 }
+
+/// Characters shown on either side of a change.
+const CONTEXT_MAX: usize = 50;
 
 /// Each operator with another that a test must tell from it.
 const OPERATORS: [(&str, &str); 16] = [
@@ -320,6 +327,12 @@ endmodule
             (Kind::Number, "q = (a) + -0;"),
         ];
         assert_eq!(lines(), expected.map(|(kind, line)| (kind, line.to_owned())));
+    }
+
+    #[test]
+    fn a_change_is_shown_in_its_place() {
+        let shown: Vec<String> = all(TEXT).iter().map(|mutation| mutation.describe(TEXT)).collect();
+        assert_eq!(shown[1], "line 3: (* keep = 1 *) wire full = a [<= -> <] limit;");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #[allow(dead_code)] // What other programs use of it.
 mod suite;
 
+use suite::BLOCKS;
 use verilator_tests::Failed;
 
 macro_rules! blocks {
@@ -10,16 +11,17 @@ macro_rules! blocks {
         $(
             #[test]
             fn $name() -> Result<(), Failed> {
-                suite::$name::BLOCK.check()
+                let block = BLOCKS.iter().find(|block| block.name == stringify!($name));
+                block.expect("a block of that name").check()
             }
         )*
 
         #[test]
         fn every_block_is_checked() {
-            let names: Vec<&str> = suite::BLOCKS.iter().map(|block| block.name).collect();
+            let names: Vec<&str> = BLOCKS.iter().map(|block| block.name).collect();
             assert_eq!(names, [$(stringify!($name)),*]);
         }
     };
 }
 
-blocks!(slice registers flow_hash);
+blocks!(slice registers skid fifo delay lut_memory memory multiplier arbiter xor_tables xor_sums flow_hash);

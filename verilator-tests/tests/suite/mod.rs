@@ -4,6 +4,7 @@
 //! block whose registers started anywhere, that worked on noise, and was reset: a reset that is missing shows.
 
 pub(crate) mod flow_hash;
+pub(crate) mod prim;
 pub(crate) mod registers;
 pub(crate) mod slice;
 
@@ -31,7 +32,20 @@ pub(crate) struct Test {
 const UPSET_CYCLES: u64 = 100;
 
 /// Every block.
-pub(crate) const BLOCKS: &[Block] = &[slice::BLOCK, registers::BLOCK, flow_hash::BLOCK];
+pub(crate) const BLOCKS: &[Block] = &[
+    slice::BLOCK,
+    registers::BLOCK,
+    prim::SKID,
+    prim::FIFO,
+    prim::DELAY_LINE,
+    prim::LUT_MEMORY,
+    prim::MEMORY,
+    prim::MULTIPLIER,
+    prim::ARBITER,
+    prim::XOR_TABLES,
+    prim::XOR_SUMS,
+    flow_hash::BLOCK,
+];
 
 impl Block {
     /// The block as it is tested.

@@ -1,0 +1,23 @@
+//! What every stage is made of: streams, queues, memories, delays, products, matrices.
+//!
+//! Each has one clock and its own file with a timing note. Handshakes follow AXI-Stream: data holds while
+//! `tvalid` waits for `tready`.
+
+mod arbiter;
+mod delay;
+mod fifo;
+mod memory;
+mod multiplier;
+mod skid;
+#[allow(missing_docs)] // Of what the macro for interfaces makes.
+mod stream;
+mod xor;
+
+pub use arbiter::Arbiter;
+pub use delay::Delay;
+pub use fifo::Fifo;
+pub use memory::{LutMemory, Memory, MEMORY_LATENCY};
+pub use multiplier::{Multiplier, MULTIPLIER_LATENCY};
+pub use skid::SkidBuffer;
+pub use stream::{StreamIn, StreamOut};
+pub use xor::{Rows, XorMatrix};

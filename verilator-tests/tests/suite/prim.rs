@@ -1,0 +1,345 @@
+//! What every stage is made of, each against a few lines of Rust.
+
+use super::{Block, Test};
+use hw::prim;
+use std::collections::VecDeque;
+use verilator_tests::{expect_same, Bench, Design, Error, Result, Rules, Sink, Source, Stalls};
+
+/// Cycles of each run.
+const CYCLES: u64 = 100_000;
+/// Cycles within which what is inside must come out, whatever the stalls.
+const DRAIN_CYCLES: u64 = 20_000;
+
+const SKID_BYTES: usize = 72;
+const FIFO_BYTES: usize = 8;
+const FIFO_ADDRESS_BITS: usize = 4;
+const DELAY: usize = 5;
+const MEMORY_ADDRESS_BITS: usize = 4;
+
+pub(crate) const SKID: Block = Block {
+    name: "skid",
+    design: || {
+        Design::new("skid", hw::export("skid", &mut prim::SkidBuffer::<{ 8 * SKID_BYTES }>::default()))
+    },
+    latency_cycles: Some(1),
+    tests: &[
+        Test { name: "drawn stalls", seeds: 0..8, body: |bench| words_pass::<SKID_BYTES>(bench, 2) },
+        Test { name: "full speed", seeds: 0..1, body: |bench| full_speed::<SKID_BYTES>(bench, 1) },
+        Test { name: "full", seeds: 0..1, body: |bench| fills_up::<SKID_BYTES>(bench, 2) },
+    ],
+};
+
+pub(crate) const FIFO: Block = Block {
+    name: "fifo",
+    design: || {
+        type Fifo = prim::Fifo<{ 8 * FIFO_BYTES }, FIFO_ADDRESS_BITS, { FIFO_ADDRESS_BITS + 1 }>;
+        Design::new("fifo", hw::export("fifo", &mut Fifo::default()))
+    },
+    latency_cycles: Some(2),
+    tests: &[
+        Test {
+            name: "drawn stalls",
+            seeds: 0..8,
+            body: |bench| words_pass::<FIFO_BYTES>(bench, FIFO_CAPACITY),
+        },
+        Test { name: "full speed", seeds: 0..1, body: |bench| full_speed::<FIFO_BYTES>(bench, 2) },
+        Test { name: "full", seeds: 0..1, body: |bench| fills_up::<FIFO_BYTES>(bench, FIFO_CAPACITY) },
+    ],
+};
+/// The memory and the output register.
+const FIFO_CAPACITY: u64 = (1 << FIFO_ADDRESS_BITS) + 1;
+
+pub(crate) const DELAY_LINE: Block = Block {
+    name: "delay",
+    design: || {
+        Design::new("delay", hw::export("delay", &mut prim::Delay::<40, DELAY>::default())).without_reset()
+    },
+    latency_cycles: Some(DELAY as u64),
+    tests: &[Test { name: "random words", seeds: 0..3, body: words_come_later }],
+};
+
+pub(crate) const LUT_MEMORY: Block = Block {
+    name: "lut_memory",
+    design: || {
+        let mut memory = prim::LutMemory::<64, MEMORY_ADDRESS_BITS>::default();
+        Design::new("lut_memory", hw::export("lut_memory", &mut memory)).without_reset()
+    },
+    latency_cycles: Some(0),
+    tests: &[Test { name: "random writes and reads", seeds: 0..3, body: lut_memory_holds }],
+};
+
+pub(crate) const MEMORY: Block = Block {
+    name: "memory",
+    design: || {
+        let mut memory = prim::Memory::<64, MEMORY_ADDRESS_BITS>::default();
+        Design::new("memory", hw::export("memory", &mut memory)).without_reset()
+    },
+    latency_cycles: Some(prim::MEMORY_LATENCY as u64),
+    tests: &[Test { name: "random writes and reads", seeds: 0..3, body: memory_holds }],
+};
+
+pub(crate) const MULTIPLIER: Block = Block {
+    name: "multiplier",
+    design: || {
+        let mut multiplier = prim::Multiplier::<32, 32, 64>::default();
+        Design::new("multiplier", hw::export("multiplier", &mut multiplier)).without_reset()
+    },
+    latency_cycles: Some(prim::MULTIPLIER_LATENCY as u64),
+    tests: &[Test { name: "random factors", seeds: 0..3, body: products_match }],
+};
+
+pub(crate) const ARBITER: Block = Block {
+    name: "arbiter",
+    design: || Design::new("arbiter", hw::export("arbiter", &mut prim::Arbiter::default())),
+    latency_cycles: Some(0),
+    tests: &[Test { name: "random requests", seeds: 0..4, body: slots_are_shared }],
+};
+
+pub(crate) const XOR_TABLES: Block = Block {
+    name: "xor_tables",
+    design: || xor_matrix(true),
+    latency_cycles: Some(0),
+    tests: &[Test { name: "random words", seeds: 0..3, body: sums_match }],
+};
+
+/// The body for synthesis, shown to Verilator.
+pub(crate) const XOR_SUMS: Block = Block { name: "xor_sums", design: || xor_matrix(false), ..XOR_TABLES };
+
+/// The matrix with the one body or the other.
+fn xor_matrix(with_tables: bool) -> Design {
+    let text = hw::export("xor_matrix", &mut prim::XorMatrix::<70, 33>::new(rows()));
+    let (head, rest) = text.split_once("`ifdef VERILATOR\n").expect("two bodies");
+    let (tables, rest) = rest.split_once("`else\n").expect("two bodies");
+    let (sums, end) = rest.split_once("`endif\n").expect("two bodies");
+    let body = if with_tables { tables } else { sums };
+    Design::new("xor_matrix", format!("{head}{body}{end}")).clock("").without_reset()
+}
+
+/// A fixed matrix with an empty row and a full one.
+fn rows() -> prim::Rows {
+    let mut random = fastrand::Rng::with_seed(7);
+    let row = |output| match output {
+        0 => Vec::new(),
+        1 => (0..70).collect(),
+        _ => (0..70).filter(|_| random.bool()).collect(),
+    };
+    (0..33).map(row).collect()
+}
+
+/// A source and a sink with these stalls on the two streams of a block.
+fn ends(bench: &mut Bench, sending: Stalls, taking: Stalls) -> Result<(Source, Sink)> {
+    let source = Source::new(bench, "s_axis", sending, Rules::default())?;
+    Ok((source, Sink::new(bench, "m_axis", taking, Rules::default())?))
+}
+
+fn word<const BYTES: usize>(bench: &mut Bench) -> [u8; BYTES] {
+    let mut word = [0; BYTES];
+    bench.random().fill(&mut word);
+    word
+}
+
+/// Words leave in their order, none twice, none lost, never more inside than there is room.
+fn words_pass<const BYTES: usize>(bench: &mut Bench, capacity: u64) -> Result<()> {
+    let stalls = [(); 2].map(|()| Stalls::drawn(bench.fork_random()));
+    let [sending, taking] = stalls;
+    let (mut source, mut sink) = ends(bench, sending, taking)?;
+    let count = bench.top().has("count").then(|| bench.port::<u8>("count")).transpose()?;
+    let out_valid = bench.port::<bool>("m_axis_tvalid")?;
+    let mut expected = VecDeque::new();
+    let mut inside = 0;
+    let end = bench.cycles() + CYCLES;
+    while bench.cycles() < end + DRAIN_CYCLES {
+        if bench.cycles() < end && source.frames_count() < 2 {
+            let word = word::<BYTES>(bench);
+            source.push(word);
+            expected.push_back(word);
+        }
+        bench.cycle(&mut (&mut source, &mut sink))?;
+        inside += u64::from(source.next_sent().is_some());
+        if let Some(frame) = sink.next_frame() {
+            expect_same("a word", frame.bytes, expected.pop_front().unwrap_or([0; BYTES]).to_vec())?;
+            inside = inside.checked_sub(1).ok_or(Error::Found("a word left before it came".into()))?;
+        }
+        if inside > capacity {
+            return Err(Error::Found(format!("{inside} words inside, room for {capacity}")));
+        }
+        if let Some(count) = &count {
+            expect_same("the count", u64::from(count.get()), inside - u64::from(out_valid.get()))?;
+        }
+    }
+    expect_same("words left inside", expected.len(), 0)
+}
+
+/// Without stalls a word enters and leaves each cycle, the latency apart.
+fn full_speed<const BYTES: usize>(bench: &mut Bench, latency: u64) -> Result<()> {
+    let (mut source, mut sink) = ends(bench, Stalls::never(), Stalls::never())?;
+    // A ready that is a register rises a cycle after the reset.
+    bench.cycle(&mut sink)?;
+    let first = bench.cycles();
+    for n in 0..1_000 {
+        source.push(word::<BYTES>(bench));
+        bench.cycle(&mut (&mut source, &mut sink))?;
+        let left = sink.next_frame().map(|frame| frame.first_cycle - first);
+        expect_same("the cycle of a word", left, (n >= latency).then_some(n))?;
+        expect_same("words that wait", source.frames_count(), 0)?;
+    }
+    Ok(())
+}
+
+/// With nothing taken it accepts as much as it has room for; under reset nothing, and is empty then.
+fn fills_up<const BYTES: usize>(bench: &mut Bench, capacity: u64) -> Result<()> {
+    let (reset, out_valid) = (bench.input::<bool>("reset")?, bench.port::<bool>("m_axis_tvalid")?);
+    let mut source = Source::new(bench, "s_axis", Stalls::never(), Rules::default())?;
+    for n in 0..10 * capacity {
+        source.push(vec![n as u8; BYTES]);
+    }
+    for _ in 0..3 {
+        for _ in 0..4 * capacity {
+            bench.cycle(&mut source)?;
+        }
+        expect_same("words accepted", std::iter::from_fn(|| source.next_sent()).count() as u64, capacity)?;
+        reset.set(true);
+        for _ in 0..4 {
+            bench.cycle(&mut source)?;
+        }
+        reset.set(false);
+        expect_same("a word accepted under reset", source.next_sent(), None)?;
+        expect_same("a word after the reset", out_valid.get(), false)?;
+    }
+    Ok(())
+}
+
+fn words_come_later(bench: &mut Bench) -> Result<()> {
+    let (input, output) = (bench.input::<u64>("in_data")?, bench.port::<u64>("out_data")?);
+    let mut due = VecDeque::new();
+    for _ in 0..CYCLES {
+        let word = bench.random().u64(..1 << 40);
+        input.set(word);
+        bench.cycle(&mut ())?;
+        due.push_back(word);
+        if due.len() == DELAY {
+            expect_same("the word", Some(output.get()), due.pop_front())?;
+        }
+    }
+    Ok(())
+}
+
+/// A write is seen at once; what was never written is not looked at.
+fn lut_memory_holds(bench: &mut Bench) -> Result<()> {
+    let (write, to) = (bench.input::<bool>("write")?, bench.input::<u8>("write_address")?);
+    let (data_in, from) = (bench.input::<u64>("write_data")?, bench.input::<u8>("address")?);
+    let data = bench.port::<u64>("data")?;
+    let mut model = [None; 1 << MEMORY_ADDRESS_BITS];
+    for _ in 0..CYCLES {
+        let random = bench.random();
+        let (is_write, value) = (random.bool(), random.u64(..));
+        let (at, read) = (random.u8(..16), random.u8(..16));
+        write.set(is_write);
+        to.set(at);
+        data_in.set(value);
+        from.set(read);
+        bench.cycle(&mut ())?;
+        if is_write {
+            model[usize::from(at)] = Some(value);
+        }
+        if let Some(expected) = model[usize::from(read)] {
+            expect_same("the word", data.get(), expected)?;
+        }
+    }
+    Ok(())
+}
+
+/// A write is performed a cycle later; a read in that cycle may give anything.
+fn memory_holds(bench: &mut Bench) -> Result<()> {
+    let (write, to) = (bench.input::<bool>("write")?, bench.input::<u8>("write_address")?);
+    let (data_in, from) = (bench.input::<u64>("write_data")?, bench.input::<u8>("read_address")?);
+    let data = bench.port::<u64>("read_data")?;
+    let mut model = [None; 1 << MEMORY_ADDRESS_BITS];
+    let mut performed: Option<(u8, u64)> = None;
+    let mut due = VecDeque::new();
+    for _ in 0..CYCLES {
+        let random = bench.random();
+        let (is_write, value) = (random.bool(), random.u64(..));
+        let (at, read) = (random.u8(..16), random.u8(..16));
+        write.set(is_write);
+        to.set(at);
+        data_in.set(value);
+        from.set(read);
+        bench.cycle(&mut ())?;
+        let collides = performed.is_some_and(|(address, _)| address == read);
+        due.push_back(if collides { None } else { model[usize::from(read)] });
+        if let Some((address, value)) = performed {
+            model[usize::from(address)] = Some(value);
+        }
+        performed = is_write.then_some((at, value));
+        if due.len() == prim::MEMORY_LATENCY {
+            if let Some(expected) = due.pop_front().flatten() {
+                expect_same("the word", data.get(), expected)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn products_match(bench: &mut Bench) -> Result<()> {
+    let (a, b) = (bench.input::<u32>("a")?, bench.input::<u32>("b")?);
+    let product = bench.port::<u64>("product")?;
+    let mut due = VecDeque::new();
+    for _ in 0..CYCLES {
+        let random = bench.random();
+        let mut factor = || match random.u8(..8) {
+            0 => u32::MAX,
+            1 => 0,
+            _ => random.u32(..),
+        };
+        let factors = [factor(), factor()];
+        a.set(factors[0]);
+        b.set(factors[1]);
+        bench.cycle(&mut ())?;
+        due.push_back(u64::from(factors[0]) * u64::from(factors[1]));
+        if due.len() == prim::MULTIPLIER_LATENCY {
+            expect_same("the product", Some(product.get()), due.pop_front())?;
+        }
+    }
+    Ok(())
+}
+
+/// Who wins in seven slots of eight, and who in the eighth.
+fn slots_are_shared(bench: &mut Bench) -> Result<()> {
+    let (request, grant) = (bench.input::<u8>("request")?, bench.port::<u8>("grant")?);
+    let (mut turn, mut density) = (0, 128);
+    for slot in 0..CYCLES {
+        let random = bench.random();
+        if slot % 1_000 == 0 {
+            density = random.u8(..);
+        }
+        let asks = (0..4).filter(|_| random.u8(..) <= density).fold(0, |asks, number| asks | 1 << number);
+        request.set(asks);
+        bench.top().eval()?;
+        let others = (0..3).map(|k| 1 + (turn + k) % 3);
+        let order: Vec<u8> = match slot % 8 {
+            7 => others.chain([0]).collect(),
+            _ => (0..4).collect(),
+        };
+        let winner = order.into_iter().find(|number| asks >> number & 1 == 1);
+        expect_same("the grant", grant.get(), winner.map_or(0, |number| 1 << number))?;
+        if let (7, Some(number @ 1..)) = (slot % 8, winner) {
+            turn = number % 3;
+        }
+        bench.cycle(&mut ())?;
+    }
+    Ok(())
+}
+
+fn sums_match(bench: &mut Bench) -> Result<()> {
+    let (x, y) = (bench.input::<u128>("x")?, bench.port::<u64>("y")?);
+    let masks: Vec<u128> = rows().iter().map(|row| row.iter().fold(0, |mask, bit| mask | 1 << bit)).collect();
+    for _ in 0..CYCLES {
+        let word = bench.random().u128(..1 << 70);
+        x.set(word);
+        bench.cycle(&mut ())?;
+        let sum = |(bit, mask): (usize, &u128)| u64::from((word & mask).count_ones() & 1) << bit;
+        expect_same("the sums", y.get(), masks.iter().enumerate().map(sum).sum::<u64>())?;
+    }
+    Ok(())
+}
