@@ -3,7 +3,7 @@
 //! Enters: Verilog text and the name of a top. Leaves: verdicts, cycle counts, waveforms of failures.
 //! The model is built when a test first asks for it and kept by the hash of everything that made it
 //! ([`Design`]). Ports are typed handles ([`Port`], [`Input`]); a [`Bench`] has clock, reset, cycle
-//! count and randomness; [`Source`], [`Sink`], [`Monitor`] and [`LiteMaster`] speak AXI. One clock.
+//! count and randomness; [`Source`], [`Sink`], [`Monitor`], [`LiteMaster`] and [`AxiMemory`] speak AXI. One clock.
 //!
 //! Budget: a cycle of the bench costs nanoseconds beside the model's own evaluation (`cargo xtask bench
 //! rtl`); a built model loads in milliseconds.
@@ -15,9 +15,11 @@ mod cache;
 pub mod capture;
 mod design;
 mod error;
+mod handshake;
 mod header;
 mod histogram;
 mod lite;
+mod memory;
 mod model;
 pub mod mutation;
 mod port;
@@ -34,6 +36,7 @@ pub use error::{expect_same, Error, Result};
 pub use header::{Direction, PortInfo};
 pub use histogram::Histogram;
 pub use lite::{LiteMaster, Response};
+pub use memory::AxiMemory;
 pub use model::{Model, Top};
 pub use port::{Input, Port, Value};
 pub use run::{Failed, Failure};

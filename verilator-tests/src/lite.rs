@@ -5,6 +5,7 @@
 
 use crate::bench::{Agent, Bench};
 use crate::error::{Error, Result};
+use crate::handshake::Channel;
 use crate::port::{Input, Port};
 use crate::stalls::Stalls;
 use std::collections::VecDeque;
@@ -84,7 +85,7 @@ struct Answers {
     data: Option<Port<u64>>,
     response: Port<u8>,
     stalls: Stalls,
-    held: Option<(u64, Response)>,
+    channel: Channel<(u64, Response)>,
 }
 
 impl Answers {
@@ -97,29 +98,19 @@ impl Answers {
             name: name.into(),
             data,
             stalls,
-            held: None,
+            channel: Channel::default(),
         })
     }
 
     /// The answer of this cycle, of `open` requests that wait for one.
     fn sample(&mut self, cycle: u64, open: u32) -> Result<Option<(u64, Response)>> {
         let violation = |rule: &str| Error::Violation { cycle, port: self.name.clone(), rule: rule.into() };
-        if !self.valid.get() {
-            return match self.held {
-                Some(_) => Err(violation("valid fell before ready")),
-                None => Ok(None),
-            };
-        }
-        if open == 0 {
+        let data = || self.data.as_ref().map_or(0, Port::get);
+        let answer = self.valid.get().then(|| (data(), Response::of(self.response.get())));
+        if answer.is_some() && open == 0 {
             return Err(violation("an answer without a request"));
         }
-        let answer = (self.data.as_ref().map_or(0, Port::get), Response::of(self.response.get()));
-        if self.held.is_some_and(|held| held != answer) {
-            return Err(violation("a waiting answer changed before ready"));
-        }
-        let is_taken = self.ready.get();
-        self.held = (!is_taken).then_some(answer);
-        Ok(is_taken.then_some(answer))
+        self.channel.sample(answer, self.ready.get()).map_err(violation)
     }
 }
 

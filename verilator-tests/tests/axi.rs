@@ -3,6 +3,7 @@
 #[allow(dead_code)] // What other programs use of it.
 mod suite;
 
+use suite::copier::{copier, copies_arrive, TEXT as COPIER};
 use suite::registers::{registers, registers_hold, requests_queue, TEXT as REGISTERS};
 use suite::slice::{frames, pass, pass_with_drawn_stalls, slice, TEXT as SLICE};
 use verilator_tests::{capture, Bench, Design, Failed, Result, Rules, Sink, Source, Stalls};
@@ -89,9 +90,33 @@ fn a_master_sees_each_broken_rule() {
     assert!(falls.ends_with("s_axil_r: valid fell before ready"), "{falls}");
     let changes =
         reason("s_axil_arvalid && (!s_axil_rvalid || s_axil_rready)", "s_axil_arvalid", requests_queue);
-    assert!(changes.ends_with("s_axil_r: a waiting answer changed before ready"), "{changes}");
+    assert!(changes.ends_with("s_axil_r: an offer changed before ready"), "{changes}");
     let unasked = reason("if (s_axil_bready) s_axil_bvalid <= 1'b0", "s_axil_bvalid <= 1'b1", registers_hold);
     assert!(unasked.ends_with("s_axil_b: an answer without a request"), "{unasked}");
     let silent = reason("s_axil_arready = reads", "s_axil_arready = 1'b0", registers_hold);
     assert!(silent.contains("not after") || silent.contains("without a request"), "{silent}");
+}
+
+#[test]
+fn a_memory_sees_each_broken_rule() {
+    let reason = |from, to| fault(&copier(planted(COPIER, from, to)), copies_arrive);
+    let expect = |from, to, rule: &str| {
+        let found = reason(from, to);
+        assert!(found.contains(&format!("m_axi: {rule}")), "{from} -> {to}: {found}");
+    };
+    expect(
+        "m_axi_wlast   = beat == 4'd15",
+        "m_axi_wlast   = beat == 4'd14",
+        "wlast is true with 1 beats to come",
+    );
+    expect("m_axi_awaddr  = to", "m_axi_awaddr  = to | 32'hfc0", "a burst from");
+    expect("m_axi_araddr  = from", "m_axi_araddr  = from - 32'h4000_0000", "a burst from 0x");
+    expect("m_axi_arburst = 2'd1", "m_axi_arburst = 2'd0", "a burst of kind 0");
+    expect("m_axi_arsize  = 3'd3", "m_axi_arsize  = 3'd4", "beats of 16 bytes on a bus of 8");
+    expect("m_axi_awsize  = 3'd3", "m_axi_awsize  = 3'd2", "a strobe for lane 4 of a beat in lanes 0 to 4");
+    let unstable = "m_axi_araddr  = m_axi_arready ? from : from + 128";
+    expect("m_axi_araddr  = from", unstable, "an offer changed before ready");
+    expect("m_axi_wvalid  = state", "m_axi_wvalid  = !m_axi_awready && state", "valid fell before ready");
+    let corrupt = reason("m_axi_wstrb   = 8'hff", "m_axi_wstrb   = 8'h7f");
+    assert!(corrupt.starts_with("whether the memory is right is false"), "{corrupt}");
 }

@@ -3,6 +3,7 @@
 //! A test returns what it finds (it does not panic) and ends by itself, whatever the block does. It finds a
 //! block whose registers started anywhere, that worked on noise, and was reset: a reset that is missing shows.
 
+pub(crate) mod copier;
 pub(crate) mod flow_hash;
 pub(crate) mod prim;
 pub(crate) mod registers;
@@ -35,6 +36,7 @@ const UPSET_CYCLES: u64 = 100;
 pub(crate) const BLOCKS: &[Block] = &[
     slice::BLOCK,
     registers::BLOCK,
+    copier::BLOCK,
     prim::SKID,
     prim::FIFO,
     prim::DELAY_LINE,
