@@ -3,6 +3,7 @@
 //! Enters: nothing. Leaves: Verilog text for simulators and synthesis. A block is judged by that text
 //! (`verilator-tests`), never by rust-hdl's own simulator: the two differ silently in some idioms.
 
+pub mod crc;
 mod export;
 pub mod hash;
 pub mod prim;

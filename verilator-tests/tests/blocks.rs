@@ -24,4 +24,4 @@ macro_rules! blocks {
     };
 }
 
-blocks!(slice registers copier skid fifo delay lut_memory memory multiplier arbiter xor_tables xor_sums flow_hash);
+blocks!(slice registers copier skid fifo delay lut_memory memory multiplier arbiter xor_tables xor_sums crc_tables crc_sums flow_hash);

@@ -8,6 +8,7 @@ pub(crate) mod flow_hash;
 pub(crate) mod prim;
 pub(crate) mod registers;
 pub(crate) mod slice;
+pub(crate) mod xor;
 
 use std::ops::Range;
 use verilator_tests::{Bench, Design, Failed, Initial, Result};
@@ -44,8 +45,10 @@ pub(crate) const BLOCKS: &[Block] = &[
     prim::MEMORY,
     prim::MULTIPLIER,
     prim::ARBITER,
-    prim::XOR_TABLES,
-    prim::XOR_SUMS,
+    xor::XOR_TABLES,
+    xor::XOR_SUMS,
+    xor::CRC_TABLES,
+    xor::CRC_SUMS,
     flow_hash::BLOCK,
 ];
 

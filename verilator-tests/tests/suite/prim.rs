@@ -95,37 +95,6 @@ pub(crate) const ARBITER: Block = Block {
     tests: &[Test { name: "random requests", seeds: 0..4, body: slots_are_shared }],
 };
 
-pub(crate) const XOR_TABLES: Block = Block {
-    name: "xor_tables",
-    design: || xor_matrix(true),
-    latency_cycles: Some(0),
-    tests: &[Test { name: "random words", seeds: 0..3, body: sums_match }],
-};
-
-/// The body for synthesis, shown to Verilator.
-pub(crate) const XOR_SUMS: Block = Block { name: "xor_sums", design: || xor_matrix(false), ..XOR_TABLES };
-
-/// The matrix with the one body or the other.
-fn xor_matrix(with_tables: bool) -> Design {
-    let text = hw::export("xor_matrix", &mut prim::XorMatrix::<70, 33>::new(rows()));
-    let (head, rest) = text.split_once("`ifdef VERILATOR\n").expect("two bodies");
-    let (tables, rest) = rest.split_once("`else\n").expect("two bodies");
-    let (sums, end) = rest.split_once("`endif\n").expect("two bodies");
-    let body = if with_tables { tables } else { sums };
-    Design::new("xor_matrix", format!("{head}{body}{end}")).clock("").without_reset()
-}
-
-/// A fixed matrix with an empty row and a full one.
-fn rows() -> prim::Rows {
-    let mut random = fastrand::Rng::with_seed(7);
-    let row = |output| match output {
-        0 => Vec::new(),
-        1 => (0..70).collect(),
-        _ => (0..70).filter(|_| random.bool()).collect(),
-    };
-    (0..33).map(row).collect()
-}
-
 /// A source and a sink with these stalls on the two streams of a block.
 fn ends(bench: &mut Bench, sending: Stalls, taking: Stalls) -> Result<(Source, Sink)> {
     let source = Source::new(bench, "s_axis", sending, Rules::default())?;
@@ -327,19 +296,6 @@ fn slots_are_shared(bench: &mut Bench) -> Result<()> {
             turn = number % 3;
         }
         bench.cycle(&mut ())?;
-    }
-    Ok(())
-}
-
-fn sums_match(bench: &mut Bench) -> Result<()> {
-    let (x, y) = (bench.input::<u128>("x")?, bench.port::<u64>("y")?);
-    let masks: Vec<u128> = rows().iter().map(|row| row.iter().fold(0, |mask, bit| mask | 1 << bit)).collect();
-    for _ in 0..CYCLES {
-        let word = bench.random().u128(..1 << 70);
-        x.set(word);
-        bench.cycle(&mut ())?;
-        let sum = |(bit, mask): (usize, &u128)| u64::from((word & mask).count_ones() & 1) << bit;
-        expect_same("the sums", y.get(), masks.iter().enumerate().map(sum).sum::<u64>())?;
     }
     Ok(())
 }
