@@ -58,7 +58,7 @@ impl<T> Requests<T> {
             return;
         }
         if let Some(item) = self.waiting.front() {
-            if !self.stalls.is_stalled() {
+            if !self.stalls.is_stalled(true) {
                 show(item);
                 self.is_valid = true;
             }
@@ -100,6 +100,10 @@ impl Answers {
             stalls,
             channel: Channel::default(),
         })
+    }
+
+    fn drive(&mut self) {
+        self.ready.set(!self.stalls.is_stalled(self.valid.get()));
     }
 
     /// The answer of this cycle, of `open` requests that wait for one.
@@ -225,8 +229,8 @@ impl Agent for LiteMaster {
             ports.wstrb.set(*strobe);
         });
         self.read_address.drive(|address| ports.araddr.set(*address));
-        self.write_answers.ready.set(!self.write_answers.stalls.is_stalled());
-        self.read_answers.ready.set(!self.read_answers.stalls.is_stalled());
+        self.write_answers.drive();
+        self.read_answers.drive();
     }
 
     fn sample(&mut self, cycle: u64) -> Result<()> {

@@ -296,16 +296,19 @@ impl Agent for AxiMemory {
     fn drive(&mut self) {
         let [write_address, write_data, done, read_address, read] = &mut self.stalls;
         let has_room = self.writes.len() + self.done.len() < OUTSTANDING_MAX;
-        self.write_address.ready.set(has_room && !write_address.is_stalled());
-        self.write_ready.set(self.data.len() < OUTSTANDING_MAX && !write_data.is_stalled());
-        self.read_address.ready.set(self.reads.len() < OUTSTANDING_MAX && !read_address.is_stalled());
+        self.write_address.ready.set(has_room && !write_address.is_stalled(self.write_address.valid.get()));
+        self.write_ready
+            .set(self.data.len() < OUTSTANDING_MAX && !write_data.is_stalled(self.write_valid.get()));
+        self.read_address.ready.set(
+            self.reads.len() < OUTSTANDING_MAX && !read_address.is_stalled(self.read_address.valid.get()),
+        );
         if let (false, Some(write)) = (self.shows_done, self.done.front()) {
-            self.shows_done = !done.is_stalled();
+            self.shows_done = !done.is_stalled(true);
             if let Some(port) = &self.written.id {
                 port.set(write.id);
             }
         }
-        if !self.shows_read && !self.reads.is_empty() && !read.is_stalled() {
+        if !self.shows_read && !self.reads.is_empty() && !read.is_stalled(true) {
             self.show_read();
         }
         self.written.valid.set(self.shows_done);

@@ -98,6 +98,13 @@ fn a_master_sees_each_broken_rule() {
 }
 
 #[test]
+fn waiting_for_ready_before_offering_is_a_time_out() {
+    let waits = planted(COPIER, "m_axi_wvalid  = state", "m_axi_wvalid  = m_axi_wready && state");
+    let reason = fault(&copier(waits), copies_arrive);
+    assert_eq!(reason, "the awaited end: not after 100000 cycles");
+}
+
+#[test]
 fn a_memory_sees_each_broken_rule() {
     let reason = |from, to| fault(&copier(planted(COPIER, from, to)), copies_arrive);
     let expect = |from, to, rule: &str| {

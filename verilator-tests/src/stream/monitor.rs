@@ -71,6 +71,12 @@ impl Monitor {
         self.beats_count
     }
 
+    /// Whether something is offered now.
+    #[inline]
+    pub fn is_valid(&self) -> bool {
+        self.valid.get()
+    }
+
     /// Checks this cycle; the beat that passes in it.
     #[inline]
     pub fn check(&mut self, cycle: u64) -> Result<Option<Beat>> {

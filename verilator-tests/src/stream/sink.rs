@@ -71,7 +71,7 @@ impl Agent for Sink {
     #[inline]
     fn drive(&mut self) {
         if let Some(ready) = &self.ready {
-            ready.set(!self.stalls.is_stalled());
+            ready.set(!self.stalls.is_stalled(self.monitor.is_valid()));
         }
     }
 

@@ -147,7 +147,7 @@ impl Agent for Source {
             return;
         }
         let may_stall = !self.gapless || self.offset == 0;
-        let pauses = self.frames.is_empty() || may_stall && self.stalls.is_stalled();
+        let pauses = self.frames.is_empty() || may_stall && self.stalls.is_stalled(true);
         if !pauses {
             self.show();
         } else if self.valid.get() {
