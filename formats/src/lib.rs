@@ -20,6 +20,7 @@ pub mod record;
 pub mod reference;
 pub mod register;
 pub mod unit;
+pub mod window;
 
 pub use flow::{Family, FlowId, FlowKey, FlowRecord, Groups, Nat, Stamp, Term};
 pub use hash::{ClusterSecret, FlowDigester, FlowHasher};

@@ -29,6 +29,8 @@ pub struct Update {
 pub enum Record {
     /// Status of one flow in one unit.
     Compact(Compact),
+    /// Edges of one flow in one unit: what a packet of this direction moved.
+    Window(Direction, Window),
     /// Changed groups of one flow.
     Update(Update),
     /// Every group of one flow.
@@ -302,6 +304,7 @@ impl Record {
         let mut at = 0;
         match self {
             Self::Compact(unit) => put(out, &mut at, |bytes| unit.encode(bytes)),
+            Self::Window(_, unit) => put(out, &mut at, |bytes| unit.encode(bytes)),
             Self::Update(update) => {
                 let family = match update.changed.key.family {
                     Family::V4 => 0,
@@ -354,6 +357,8 @@ impl Record {
     pub const fn kind(&self) -> u8 {
         match self {
             Self::Compact(_) => kind::COMPACT,
+            Self::Window(Direction::Original, _) => kind::WINDOW_ORIGINAL,
+            Self::Window(Direction::Reply, _) => kind::WINDOW_REPLY,
             Self::Update(_) => kind::UPDATE,
             Self::Full(record, _) => match record.key.family {
                 Family::V4 => kind::FULL_V4,
@@ -387,6 +392,10 @@ impl Record {
         let mut at = 0;
         let record = match *first {
             kind::COMPACT => Self::Compact(Compact::decode(&take(units, &mut at)?)),
+            kind::WINDOW_ORIGINAL => {
+                Self::Window(Direction::Original, Window::decode(&take(units, &mut at)?))
+            }
+            kind::WINDOW_REPLY => Self::Window(Direction::Reply, Window::decode(&take(units, &mut at)?)),
             k if k & !FAMILY_V6 == kind::UPDATE => {
                 let head = UpdateHead::decode(&take(units, &mut at)?);
                 let groups = Groups(head.groups);
@@ -448,8 +457,9 @@ impl Record {
             Self::Digest(unit) => (unit.bucket, 1),
             Self::Merge(bucket, ..) => (*bucket, 1),
             Self::Repair(unit) => (unit.bucket, 1),
-            Self::Compact(_) | Self::Update(_) | Self::Full(..) | Self::Delete(_) => return true,
-            Self::DeleteKeyed(..) | Self::Ack(_) | Self::Heartbeat(_) | Self::Capabilities(_) => return true,
+            Self::Compact(_) | Self::Window(..) | Self::Update(_) | Self::Full(..) => return true,
+            Self::Delete(_) | Self::DeleteKeyed(..) | Self::Ack(_) => return true,
+            Self::Heartbeat(_) | Self::Capabilities(_) => return true,
         };
         bucket as usize + count as usize <= BUCKETS_COUNT
     }

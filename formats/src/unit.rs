@@ -36,6 +36,10 @@ pub mod kind {
     pub const MERGE: u8 = 15;
     /// Asks for a snapshot of a bucket.
     pub const REPAIR: u8 = 16;
+    /// Edges that a packet of the original direction moved, in one unit; the base is version - 1.
+    pub const WINDOW_ORIGINAL: u8 = 17;
+    /// Edges that a packet of the reply direction moved, in one unit; the base is version - 1.
+    pub const WINDOW_REPLY: u8 = 18;
 }
 
 layout! {
@@ -196,6 +200,26 @@ layout! {
         status: u16,
         /// Zero.
         spare: u16,
+    }
+}
+layout! {
+    /// WINDOW_ORIGINAL and WINDOW_REPLY: what a packet of this direction moved; applies if the local version is
+    /// this one minus one. The other two edges stay. An edge is 2^8 times its field, modulo 2^32.
+    Window [16] {
+        /// Record kind.
+        kind: u8,
+        /// Length in units.
+        units: u8,
+        /// Low byte of the term.
+        term_low: u8,
+        /// Flow id.
+        flow_id: u40,
+        /// Low 16 bits of the version.
+        version_low: u16,
+        /// Highest sequence number sent plus one of this direction, shifted right by 8.
+        end: u24,
+        /// Highest sequence number allowed to the other direction, shifted right by 8.
+        max_end: u24,
     }
 }
 layout! {
@@ -468,6 +492,7 @@ pub const RELEASED: u8 = 1 << 0;
 /// Every layout of this file, for the reference page and the formats digest.
 pub const LAYOUTS: &[crate::layout::Layout] = &[
     Compact::LAYOUT,
+    Window::LAYOUT,
     UpdateHead::LAYOUT,
     FullHead::LAYOUT,
     KeyV4::LAYOUT,

@@ -6,9 +6,10 @@
 use crate::merge::Pull;
 use crate::Softnic;
 use formats::descriptor::Event;
+use formats::flow::Direction;
 use formats::record::Update;
 use formats::register::Counter;
-use formats::unit::{Compact, DeleteUnit};
+use formats::unit::{Compact, DeleteUnit, Window};
 use formats::{FlowId, FlowKey, FlowRecord, Groups, Record, Stamp, Term};
 
 /// Pause between reports of a wrong sender, per bucket.
@@ -28,6 +29,7 @@ impl Softnic {
     pub(crate) fn apply(&mut self, peer: u8, sequence: u64, record: &Record) -> Counter {
         let (id, term) = match record {
             Record::Compact(unit) => (FlowId(unit.flow_id), Err(unit.term_low)),
+            Record::Window(_, unit) => (FlowId(unit.flow_id), Err(unit.term_low)),
             Record::Update(update) => (update.flow_id, Err(update.term_low)),
             Record::Delete(unit) => (FlowId(unit.flow_id), Err(unit.term_low)),
             Record::Full(flow, stamp) => (self.hasher.flow_id(&flow.key), Ok(stamp.term)),
@@ -57,6 +59,7 @@ impl Softnic {
             // Partial records belong to the live stream alone.
             _ if pulled => Counter::RecordsStale,
             Record::Compact(unit) => self.apply_compact(source, unit),
+            Record::Window(sender, unit) => self.apply_window(source, *sender, unit),
             Record::Update(update) => self.apply_update(source, update),
             Record::Delete(unit) => self.apply_delete(source, unit),
             _ => unreachable!("only flow records are applied"),
@@ -199,6 +202,21 @@ impl Softnic {
                 flow.class = unit.class;
             }
         });
+        self.applied(source, at, false);
+        Counter::RecordsApplied
+    }
+
+    fn apply_window(&mut self, source: Source, sender: Direction, unit: &Window) -> Counter {
+        let id = FlowId(unit.flow_id);
+        let Some(at) = self.base(source, id, |version| (version + 1) as u16 == unit.version_low) else {
+            return Counter::RecordsGapped;
+        };
+        let entry = &self.table[at];
+        if !entry.record.groups.has(Groups::EDGES) {
+            return Counter::RecordsMalformed;
+        }
+        let stamp = Stamp { version: entry.stamp.version + 1, ..entry.stamp };
+        self.amend(at, stamp, Groups::EDGES, |flow| flow.edges = unit.moved(sender, flow.edges));
         self.applied(source, at, false);
         Counter::RecordsApplied
     }

@@ -1,5 +1,7 @@
 //! Upserts and deletes of the host: what changes in the table, and what is emitted for it.
 
+use crate::emit::Delta;
+use crate::track::round_edges;
 use crate::Softnic;
 use formats::descriptor::{upsert, Event};
 use formats::flow::BEGUN;
@@ -148,10 +150,11 @@ impl Softnic {
         let term = self.buckets[id_bucket(entry.id)].term;
         let first_of_term = entry.stamp.term != term;
         let stamp = Stamp { term, version: entry.stamp.version + 1 };
-        let before = entry.record.groups;
-        self.amend(at, stamp, differs, change);
         let changed = differs.both(self.config.replicate);
-        self.emit(at, (!first_of_term).then_some((changed, before)));
+        let edges = round_edges(entry.record.edges, self.tracking.edge_bits);
+        let delta = Delta { changed, groups: entry.record.groups, edges };
+        self.amend(at, stamp, differs, change);
+        self.emit(at, (!first_of_term).then_some(delta));
     }
 
     pub(crate) fn delete(&mut self, id: FlowId, cookie: u32, key: &FlowKey) {
@@ -189,7 +192,7 @@ impl Softnic {
         let term = self.buckets[bucket as usize].term;
         let first_of_term = entry.stamp.term != term;
         self.bury(at, Stamp { term, version });
-        self.emit(at, (!first_of_term).then_some((Groups::NONE, Groups::NONE)));
+        self.emit(at, (!first_of_term).then_some(Delta::default()));
         if self.config.no_tombstone() {
             self.free_tombstones(bucket, |_, _| true);
         }

@@ -4,14 +4,15 @@
 //! snapshot runs they travel whole; else in the shortest form whose base the copy holds.
 
 use crate::bucket::CopyState;
-use crate::entry::PENDING;
+use crate::entry::{Entry, PENDING};
 use crate::frame::{Item, IN_FLIGHT_MAX, SCRATCH};
 use crate::Softnic;
+use formats::flow::Edges;
 use formats::limits::*;
 use formats::record::{encode_full, Update};
 use formats::register::Counter;
-use formats::unit::{kind, Compact, DeleteUnit};
-use formats::{Groups, Record, Stamp};
+use formats::unit::{Compact, DeleteUnit, Window};
+use formats::{FlowRecord, Groups, Record, Stamp};
 
 /// Whether and how a record may go to a copy now.
 enum Gate {
@@ -20,13 +21,23 @@ enum Gate {
     Open,
 }
 
+/// What a version changed of the one before; nothing, if it ended the flow.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Delta {
+    /// Replicated groups whose value differs.
+    pub(crate) changed: Groups,
+    /// Groups that were present.
+    pub(crate) groups: Groups,
+    /// The edges that were sent.
+    pub(crate) edges: [Edges; 2],
+}
+
 /// Groups that COMPACT carries.
 const COMPACT_GROUPS: Groups = Groups::STATUS.with(Groups::LIFETIME);
 
 impl Softnic {
-    /// Emits the entry's state to each copy. `delta` holds the changed groups and those present before;
-    /// `None` sends it whole.
-    pub(crate) fn emit(&mut self, at: u32, delta: Option<(Groups, Groups)>) {
+    /// Emits the entry's state to each copy: what changed, or whole.
+    pub(crate) fn emit(&mut self, at: u32, delta: Option<Delta>) {
         let id = self.table[at].id;
         let bucket = id.bucket();
         for copy in 0..2 {
@@ -37,8 +48,8 @@ impl Softnic {
             self.note_installed(at, copy);
             match (self.gate(bucket, copy), delta) {
                 (Gate::Deferred, _) => self.defer(at, copy),
-                (Gate::Open, Some((changed, before))) if self.table[at].goes_by_id() => {
-                    self.send_delta(at, copy, changed, before);
+                (Gate::Open, Some(delta)) if self.table[at].goes_by_id() => {
+                    self.send_delta(at, copy, &delta);
                 }
                 (Gate::Open | Gate::Whole, _) => self.send_whole(at, copy),
             }
@@ -124,47 +135,47 @@ impl Softnic {
     }
 
     /// Appends the shortest record that says what changed since the version before.
-    fn send_delta(&mut self, at: u32, copy: usize, changed: Groups, before: Groups) {
+    fn send_delta(&mut self, at: u32, copy: usize, delta: &Delta) {
         let entry = &self.table[at];
+        let member = self.buckets[entry.id.bucket() as usize].members[copy];
+        let record = if entry.is_tombstone() { self.delete_of(entry) } else { self.change_of(entry, delta) };
+        let sequence = self.append_record(member, &record, Some(Item::Flow(at)));
+        self.sent_inline(at, copy, member, sequence);
+    }
+
+    fn delete_of(&self, entry: &Entry) -> Record {
         let Stamp { term, version } = entry.stamp;
-        let (id, record) = (entry.id, &entry.record);
-        let member = self.buckets[id.bucket() as usize].members[copy];
-        let mut one = [0; UNIT_SIZE];
-        let sequence = if entry.is_tombstone() {
-            let unit = DeleteUnit {
-                kind: kind::DELETE,
-                units: 1,
-                term_low: term.0 as u8,
-                flow_id: id.0,
-                version,
-                ..DeleteUnit::default()
-            };
-            unit.encode(&mut one);
-            self.append(member, &one, Some(Item::Flow(at)))
-        } else if COMPACT_GROUPS.has(changed) && before.has(changed) {
-            let unit = Compact {
-                kind: kind::COMPACT,
-                units: 1,
-                term_low: term.0 as u8,
+        let (term_low, flow_id) = (term.0 as u8, entry.id.0);
+        Record::Delete(DeleteUnit { term_low, flow_id, version, ..DeleteUnit::default() })
+    }
+
+    fn change_of(&self, entry: &Entry, delta: &Delta) -> Record {
+        let (changed, record) = (delta.changed, &entry.record);
+        let Stamp { term, version } = entry.stamp;
+        let (term_low, flow_id, version_low) = (term.0 as u8, entry.id.0, version as u16);
+        if COMPACT_GROUPS.has(changed) && delta.groups.has(changed) {
+            return Record::Compact(Compact {
+                term_low,
                 class: record.class,
-                flow_id: id.0,
-                version_low: version as u16,
+                flow_id,
+                version_low,
                 tcp_state: record.tcp_state,
                 status: record.status,
-                spare: 0,
-            };
-            unit.encode(&mut one);
-            self.append(member, &one, Some(Item::Flow(at)))
-        } else {
-            let update = Update {
-                flow_id: id,
-                term_low: term.0 as u8,
-                version,
-                base_distance: 1,
-                changed: formats::FlowRecord { groups: changed, ..self.image(record) },
-            };
-            self.append_record(member, &Record::Update(update), Some(Item::Flow(at)))
-        };
-        self.sent_inline(at, copy, member, sequence);
+                ..Compact::default()
+            });
+        }
+        let image = self.image(record);
+        if changed == Groups::EDGES && delta.groups.has(changed) {
+            if let Some((sender, unit)) = Window::between(&delta.edges, &{ image.edges }) {
+                return Record::Window(sender, Window { term_low, flow_id, version_low, ..unit });
+            }
+        }
+        Record::Update(Update {
+            flow_id: entry.id,
+            term_low,
+            version,
+            base_distance: 1,
+            changed: FlowRecord { groups: changed, ..image },
+        })
     }
 }

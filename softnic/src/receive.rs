@@ -56,6 +56,7 @@ impl Softnic {
     fn take_record(&mut self, peer: u8, port: u8, sequence: u64, record: &Record) -> bool {
         match record {
             Record::Compact(_)
+            | Record::Window(..)
             | Record::Update(_)
             | Record::Full(..)
             | Record::Delete(_)

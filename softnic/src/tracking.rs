@@ -1,10 +1,12 @@
 //! How packets are tracked: what a card holds in registers.
 
 use formats::limits::PORTS_MAX;
+use formats::window::WINDOW_STEP_BITS;
 use formats::Groups;
 
 /// Steps of replicated edges, as the power of two: a smaller step would replicate most packets.
 const EDGE_BITS: std::ops::RangeInclusive<u32> = 8..=16;
+const _: () = assert!(*EDGE_BITS.start() >= WINDOW_STEP_BITS, "a step that WINDOW can say");
 
 /// What the engine is told about packets. Off by default: the host states every flow.
 #[derive(Clone, Debug, PartialEq, Eq)]

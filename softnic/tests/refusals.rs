@@ -3,6 +3,7 @@
 mod net;
 
 use formats::descriptor::{upsert, Command, Event};
+use formats::flow::Direction;
 use formats::frame::{encode_header, split, Envelope, FrameHeader};
 use formats::limits::*;
 use formats::register::Counter;
@@ -127,6 +128,14 @@ fn every_refused_record_is_counted_by_its_reason() {
     give(update(stamp.version + 2, 1, low), Counter::RecordsApplied);
     give(compact(1), Counter::RecordsGapped);
     give(compact(0), Counter::RecordsApplied);
+    let window = |back: u64| {
+        let version_low = (stamp.version + 4 - back) as u16;
+        let unit = Window { term_low: low, flow_id: flow_id.0, version_low, ..Window::default() };
+        Record::Window(Direction::Reply, unit)
+    };
+    give(window(1), Counter::RecordsGapped);
+    // The flow has no edges that a packet could have moved.
+    give(window(0), Counter::RecordsMalformed);
     give(update(stamp.version + 4, 1, low + 1), Counter::RecordsTerm);
     let other_term = Stamp { term: term(9, 0), ..newer(9) };
     give(Record::Full(held, other_term), Counter::RecordsTerm);

@@ -3,6 +3,7 @@
 mod net;
 
 use formats::descriptor::{upsert, BucketState, Command, Event, PathState};
+use formats::flow::Edges;
 use formats::frame::split;
 use formats::limits::*;
 use formats::register::Counter;
@@ -30,12 +31,28 @@ fn pair() -> Net {
 fn kinds(net: &mut Net, member: u8) -> Vec<u8> {
     let now = net.now();
     let mut kinds = Vec::new();
-    net.members[member as usize].engine.transmit(now, &mut |_, bytes| {
-        let mut units = split(bytes).unwrap().2;
-        while let Ok((record, count)) = Record::decode(units) {
-            kinds.push(record.kind());
-            units = &units[count * UNIT_SIZE..];
-        }
+    net.members[member as usize].engine.transmit(now, &mut |_, bytes| kinds.extend(kinds_in(bytes)));
+    kinds
+}
+
+fn kinds_in(frame: &[u8]) -> Vec<u8> {
+    let mut kinds = Vec::new();
+    let mut units = split(frame).unwrap().2;
+    while let Ok((record, count)) = Record::decode(units) {
+        kinds.push(record.kind());
+        units = &units[count * UNIT_SIZE..];
+    }
+    kinds
+}
+
+/// Carries the owner's frames to the copy at once; returns the kinds of their records.
+fn carry(net: &mut Net) -> Vec<u8> {
+    let now = net.now();
+    let mut kinds = Vec::new();
+    let [owner, copy] = &mut net.members[..] else { panic!("a pair has two members") };
+    owner.engine.transmit(now, &mut |port, frame| {
+        kinds.extend(kinds_in(frame));
+        copy.engine.receive(now, port, frame);
     });
     kinds
 }
@@ -58,6 +75,35 @@ fn each_change_takes_the_shortest_form_and_nothing_goes_without_a_difference() {
     net.command(0, upsert(record(1, 6)));
     net.command(0, Command::Delete { cookie: 0, key: key(1) });
     assert_eq!(kinds(&mut net, 0), [COMPACT, DELETE]);
+}
+
+#[test]
+fn edges_take_one_unit_if_one_packet_moves_them_in_steps() {
+    use formats::unit::kind::*;
+    let mut net = pair();
+    let with = |[end, max_end, reply_end, reply_max_end]: [u32; 4]| FlowRecord {
+        groups: record(1, 3).groups.with(Groups::EDGES),
+        edges: [Edges { end, max_end }, Edges { end: reply_end, max_end: reply_max_end }],
+        ..record(1, 3)
+    };
+    net.command(0, upsert_new(record(1, 3)));
+    assert_eq!(carry(&mut net), [FULL_V4]);
+    for (edges, kind) in [
+        // The first edges.
+        ([0x100, 0x801, 0xffff_ff00, 0x4000], UPDATE),
+        // What a packet of the original direction moves; half of it, across the wrap; of the reply direction.
+        ([0x200, 0x801, 0xffff_ff00, 0x4100], WINDOW_ORIGINAL),
+        ([0x200, 0x801, 0xffff_ff00, 0xff00], WINDOW_ORIGINAL),
+        ([0x200, 0x900, 0, 0xff00], WINDOW_REPLY),
+        // All four; between two steps.
+        ([0x300, 0xa00, 0x100, 0], UPDATE),
+        ([0x301, 0xa00, 0x100, 0], UPDATE),
+    ] {
+        net.command(0, upsert(with(edges)));
+        assert_eq!(carry(&mut net), [kind]);
+        assert_eq!(net.engine(1).flow(&key(1)).unwrap().0.edges, with(edges).edges);
+        assert_eq!(net.engine(0).bucket_digest(bucket_of(1)), net.engine(1).bucket_digest(bucket_of(1)));
+    }
 }
 
 #[test]

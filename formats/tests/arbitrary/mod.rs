@@ -109,7 +109,8 @@ fn plain(kind: u8, units: usize) -> impl Strategy<Value = Record> {
         move |(mut bytes, (bucket, count))| {
             bytes[..2].copy_from_slice(&[kind, units as u8]);
             match kind {
-                kind::COMPACT | kind::DELETE | kind::ACK | kind::HEARTBEAT | kind::CAPABILITIES => {}
+                kind::COMPACT | kind::WINDOW_ORIGINAL | kind::WINDOW_REPLY => {}
+                kind::DELETE | kind::ACK | kind::HEARTBEAT | kind::CAPABILITIES => {}
                 _ => bytes[2..4].copy_from_slice(&bucket.to_le_bytes()),
             }
             if kind == kind::TERM {
@@ -128,6 +129,8 @@ pub(crate) fn record() -> impl Strategy<Value = Record> {
         2 => (run(), term(), flow(), stamp())
             .prop_map(|((bucket, _), term, flow, stamp)| Record::Merge(bucket, term, flow, stamp)),
         1 => plain(kind::COMPACT, 1),
+        1 => plain(kind::WINDOW_ORIGINAL, 1),
+        1 => plain(kind::WINDOW_REPLY, 1),
         1 => plain(kind::DELETE, 1),
         1 => plain(kind::SNAPSHOT_BEGIN, 1),
         1 => plain(kind::SNAPSHOT_END, 2),

@@ -1,7 +1,7 @@
 //! The fixed values behind the golden bytes: one of every record, command and event.
 
 use formats::descriptor::{upsert, BucketState, Command, Event, PathState, Roles};
-use formats::flow::{lifetime_class, protocol, status, tcp_state, Edges};
+use formats::flow::{lifetime_class, protocol, status, tcp_state, Direction, Edges};
 use formats::unit::*;
 use formats::{Family, FlowId, FlowKey, FlowRecord, Groups, Nat, Record, Stamp, Term, Update};
 
@@ -79,12 +79,31 @@ fn compact() -> Record {
     })
 }
 
+fn window(direction: Direction) -> Record {
+    let unit = Window {
+        kind: kind::WINDOW_ORIGINAL,
+        units: 1,
+        term_low: 3,
+        flow_id: ID,
+        version_low: 0x5566,
+        end: 0x31_3233,
+        max_end: 0x45_4647,
+    };
+    let kind = match direction {
+        Direction::Original => kind::WINDOW_ORIGINAL,
+        Direction::Reply => kind::WINDOW_REPLY,
+    };
+    Record::Window(direction, Window { kind, ..unit })
+}
+
 pub(crate) fn records() -> Vec<(&'static str, Record)> {
     use Family::{V4, V6};
     let tcp = Groups::STATUS.with(Groups::EDGES).with(Groups::SCALES).with(Groups::LIFETIME);
     let (bucket, term, floor) = (0x02a3, STAMP.term.0, 0x0102_0304_0506);
     vec![
         ("compact", compact()),
+        ("window_original", window(Direction::Original)),
+        ("window_reply", window(Direction::Reply)),
         ("update_v4_status", update(V4, Groups::STATUS)),
         ("update_v4_mark", update(V4, Groups::MARK)),
         ("update_v4_all", update(V4, Groups::ALL)),

@@ -85,6 +85,7 @@ fn config(member: u8, frame_size: usize) -> Config {
 fn kind_name(record: &Record) -> &'static str {
     match record {
         Record::Compact(_) => "COMPACT",
+        Record::Window(..) => "WINDOW",
         Record::Update(_) => "UPDATE",
         Record::Full(..) => "FULL",
         Record::Delete(_) | Record::DeleteKeyed(..) => "DELETE",
@@ -99,8 +100,10 @@ fn kind_name(record: &Record) -> &'static str {
     }
 }
 
-const FLOW_KINDS: [u8; 7] = [
+const FLOW_KINDS: [u8; 9] = [
     kind::COMPACT,
+    kind::WINDOW_ORIGINAL,
+    kind::WINDOW_REPLY,
     kind::UPDATE,
     kind::FULL_V4,
     kind::FULL_V6,
