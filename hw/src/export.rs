@@ -12,9 +12,12 @@ const GENERATED_TOP: &str = "top";
 /// The Verilog of `block`, whose top is called `name`.
 ///
 /// # Panics
-/// If two names of the block become one when `$` becomes `_`.
+/// If two names of the block become one when `$` becomes `_`, or a kernel says what Verilog understands
+/// otherwise: no block leaves unread.
 pub fn export(name: &str, block: &mut impl Block) -> String {
     block.connect_all();
+    let findings = crate::lint::findings(name, block);
+    assert!(findings.is_empty(), "Verilog would differ from the Rust:\n{}", findings.join("\n"));
     let text = ansi(&renamed(name, &generate_verilog(block)));
     format!("// Generated from rust-hdl: edit the block, not this file.\n{text}")
 }

@@ -6,6 +6,7 @@
 pub mod crc;
 mod export;
 pub mod hash;
+mod lint;
 pub mod prim;
 
 pub use export::export;
