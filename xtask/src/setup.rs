@@ -21,11 +21,13 @@ const TOOLS: [Tool; 4] = [
     Tool { program: "sysctl", package: "procps" },
 ];
 
-/// What the tests of RTL need beside.
-const RTL_TOOLS: [Tool; 3] = [
+/// What the tests and proofs of RTL need beside.
+const RTL_TOOLS: [Tool; 5] = [
     Tool { program: "verilator", package: "verilator" },
     Tool { program: "g++", package: "g++" },
     Tool { program: "yosys", package: "yosys" },
+    Tool { program: "iverilog", package: "iverilog" },
+    Tool { program: "berkeley-abc", package: "berkeley-abc" },
 ];
 
 /// The peer that one bench measures beside ours.
