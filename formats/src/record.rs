@@ -357,8 +357,7 @@ impl Record {
     pub const fn kind(&self) -> u8 {
         match self {
             Self::Compact(_) => kind::COMPACT,
-            Self::Window(Direction::Original, _) => kind::WINDOW_ORIGINAL,
-            Self::Window(Direction::Reply, _) => kind::WINDOW_REPLY,
+            Self::Window(sender, _) => Window::kind_of(*sender),
             Self::Update(_) => kind::UPDATE,
             Self::Full(record, _) => match record.key.family {
                 Family::V4 => kind::FULL_V4,

@@ -6,7 +6,7 @@
 //! of sequence numbers can be mistaken. A change that does not fit travels as UPDATE.
 
 use crate::flow::{Direction, Edges};
-use crate::unit::Window;
+use crate::unit::{kind, Window};
 
 /// WINDOW carries multiples of 2 to this power.
 pub const WINDOW_STEP_BITS: u32 = 8;
@@ -14,8 +14,16 @@ pub const WINDOW_STEP_BITS: u32 = 8;
 const LOW_BITS: u32 = (1 << WINDOW_STEP_BITS) - 1;
 
 impl Window {
-    /// The direction whose packet explains the change, and its edges; flow and version are the caller's to
-    /// fill in. `None` if other edges moved, or one lies between two steps.
+    /// Record kind of what a packet of this direction moved.
+    pub const fn kind_of(sender: Direction) -> u8 {
+        match sender {
+            Direction::Original => kind::WINDOW_ORIGINAL,
+            Direction::Reply => kind::WINDOW_REPLY,
+        }
+    }
+
+    /// The direction whose packet explains the change, and its edges; the rest is the caller's to fill
+    /// in. `None` if other edges moved, or one lies between two steps.
     pub fn between(old: &[Edges; 2], new: &[Edges; 2]) -> Option<(Direction, Self)> {
         [Direction::Original, Direction::Reply].into_iter().find_map(|sender| {
             let (own, peer) = (sender as usize, 1 - sender as usize);

@@ -6,12 +6,13 @@
 use crate::bucket::CopyState;
 use crate::entry::{Entry, PENDING};
 use crate::frame::{Item, IN_FLIGHT_MAX, SCRATCH};
+use crate::track::round_edges;
 use crate::Softnic;
 use formats::flow::Edges;
 use formats::limits::*;
 use formats::record::{encode_full, Update};
 use formats::register::Counter;
-use formats::unit::{Compact, DeleteUnit, Window};
+use formats::unit::{kind, Compact, DeleteUnit, Window};
 use formats::{FlowRecord, Groups, Record, Stamp};
 
 /// Whether and how a record may go to a copy now.
@@ -138,44 +139,59 @@ impl Softnic {
     fn send_delta(&mut self, at: u32, copy: usize, delta: &Delta) {
         let entry = &self.table[at];
         let member = self.buckets[entry.id.bucket() as usize].members[copy];
-        let record = if entry.is_tombstone() { self.delete_of(entry) } else { self.change_of(entry, delta) };
-        let sequence = self.append_record(member, &record, Some(Item::Flow(at)));
+        let item = Some(Item::Flow(at));
+        let sequence = if let Some(unit) = self.one_unit(entry, delta) {
+            self.append(member, &unit, item)
+        } else {
+            let update = Record::Update(self.update_of(entry, delta.changed));
+            self.append_record(member, &update, item)
+        };
         self.sent_inline(at, copy, member, sequence);
     }
 
-    fn delete_of(&self, entry: &Entry) -> Record {
-        let Stamp { term, version } = entry.stamp;
-        let (term_low, flow_id) = (term.0 as u8, entry.id.0);
-        Record::Delete(DeleteUnit { term_low, flow_id, version, ..DeleteUnit::default() })
-    }
-
-    fn change_of(&self, entry: &Entry, delta: &Delta) -> Record {
+    /// The end of a flow, its status, or the edges that one packet moved, if no more is to be said: most
+    /// changes, written without the room that larger records need.
+    fn one_unit(&self, entry: &Entry, delta: &Delta) -> Option<[u8; UNIT_SIZE]> {
         let (changed, record) = (delta.changed, &entry.record);
         let Stamp { term, version } = entry.stamp;
-        let (term_low, flow_id, version_low) = (term.0 as u8, entry.id.0, version as u16);
-        if COMPACT_GROUPS.has(changed) && delta.groups.has(changed) {
-            return Record::Compact(Compact {
+        let (units, term_low, flow_id, version_low) = (1, term.0 as u8, entry.id.0, version as u16);
+        let mut bytes = [0; UNIT_SIZE];
+        if entry.is_tombstone() {
+            let kind = kind::DELETE;
+            DeleteUnit { kind, units, term_low, flow_id, version, ..DeleteUnit::default() }
+                .encode(&mut bytes);
+        } else if COMPACT_GROUPS.has(changed) && delta.groups.has(changed) {
+            let unit = Compact {
+                kind: kind::COMPACT,
+                units,
                 term_low,
                 class: record.class,
                 flow_id,
                 version_low,
                 tcp_state: record.tcp_state,
                 status: record.status,
-                ..Compact::default()
-            });
+                spare: 0,
+            };
+            unit.encode(&mut bytes);
+        } else if changed == Groups::EDGES && delta.groups.has(changed) {
+            let edges = round_edges(record.edges, self.tracking.edge_bits);
+            let (sender, unit) = Window::between(&delta.edges, &edges)?;
+            let kind = Window::kind_of(sender);
+            Window { kind, units, term_low, flow_id, version_low, ..unit }.encode(&mut bytes);
+        } else {
+            return None;
         }
-        let image = self.image(record);
-        if changed == Groups::EDGES && delta.groups.has(changed) {
-            if let Some((sender, unit)) = Window::between(&delta.edges, &{ image.edges }) {
-                return Record::Window(sender, Window { term_low, flow_id, version_low, ..unit });
-            }
-        }
-        Record::Update(Update {
+        Some(bytes)
+    }
+
+    fn update_of(&self, entry: &Entry, changed: Groups) -> Update {
+        let Stamp { term, version } = entry.stamp;
+        Update {
             flow_id: entry.id,
-            term_low,
+            term_low: term.0 as u8,
             version,
             base_distance: 1,
-            changed: FlowRecord { groups: changed, ..image },
-        })
+            changed: FlowRecord { groups: changed, ..self.image(&entry.record) },
+        }
     }
 }
