@@ -29,9 +29,9 @@ fn a_run_repeats() {
 fn planted_omissions_are_found() {
     let seeds = [
         ("newer_wins_partial", 12),
-        ("no_tombstone", 17),
-        ("no_authority", 54),
-        ("host_copy_snapshot", 3),
+        ("no_tombstone", 22),
+        ("no_authority", 23),
+        ("host_copy_snapshot", 21),
         ("linear_digest", 0),
         ("early_in_sync", 0),
     ];
