@@ -326,7 +326,7 @@ impl Core {
         if owner != MEMBER_NONE && owner != self.config.member {
             // A copy over a link that loses full frames looks whole until the load rises.
             let passes = self.peers.get(&owner).is_some_and(crate::peer::Peer::mtu_ok);
-            if passes && self.verified(UNVERIFIED_US).0 == ALL && !self.scans.pending(Purpose::Reset) {
+            if passes && self.verified(UNVERIFIED_US).0 == ALL && !self.windows_are_old() {
                 out.push(Action::Log(Log::InSync(owner)));
                 self.set_state(State::Standby, out);
                 self.audit.due_us = self.now_us;

@@ -37,6 +37,8 @@ struct Mark {
 pub(crate) struct Sink {
     issued: u64,
     performed: u64,
+    /// The last operation of a walk that makes entries anew.
+    anew: u64,
     marks: BTreeMap<u8, VecDeque<Mark>>,
     /// Copies that the kernel refused: counted to the owner as not installed.
     refused: BTreeSet<FlowKey>,
@@ -160,6 +162,12 @@ impl Core {
         }
     }
 
+    /// Whether windows of another time are left in the kernel's entries: until they are made anew the gate stays
+    /// closed.
+    pub(crate) fn windows_are_old(&self) -> bool {
+        self.scans.pending(Purpose::Reset) || self.sink.performed < self.sink.anew
+    }
+
     /// Copies that the kernel does not hold as they are.
     pub(crate) fn refused_count(&self) -> u32 {
         (self.sink.refused.len() + self.mend.refused_count()) as u32
@@ -188,7 +196,10 @@ impl Core {
                 let record = FlowRecord { groups: Groups::NONE, ..record };
                 self.issue(KernelOp::Update { record, timeout_s }, out);
             }
-            Purpose::Reset if !serving => self.issue(KernelOp::Recreate { record, timeout_s }, out),
+            Purpose::Reset if !serving => {
+                self.issue(KernelOp::Recreate { record, timeout_s }, out);
+                self.sink.anew = self.sink.issued;
+            }
             Purpose::Refresh if !serving => {
                 self.issue(KernelOp::Update { record, timeout_s }, out);
             }

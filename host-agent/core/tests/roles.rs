@@ -6,7 +6,8 @@ use bench::{Bench, LEASE_US, PEER, SILENT_US};
 use formats::descriptor::{BucketState, Command, Event, PathState};
 use formats::limits::BUCKETS_COUNT;
 use formats::unit::heartbeat::RELOADING;
-use trine_core::{Action, Fence, Input, Log, State, Takeover};
+use formats::{FlowRecord, Stamp};
+use trine_core::{Action, Fence, Input, KernelOp, Log, State, Takeover};
 
 /// What can happen to a member.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +29,9 @@ fn apply(bench: &mut Bench, stimulus: Stimulus) {
         Stimulus::PeerSilentProbesFail => {
             bench.pass(2 * SILENT_US, false).peer(PathState::Silent, 0).pass(1_400_000, false)
         }
-        Stimulus::SyncLinkSilent => bench.path(0, PathState::Silent, 0).pass(1_000_000, true),
+        Stimulus::SyncLinkSilent => {
+            bench.path(0, PathState::Silent, 0).pass(500_000, true).finish_walks().pass(500_000, true)
+        }
         Stimulus::PeerRestarted => bench.peer(PathState::Up, RELOADING).pass(40_000, true),
         Stimulus::HigherTerm => bench.term(9, PEER, false),
         Stimulus::LowerTerm => bench.term(0, PEER, false),
@@ -219,10 +222,32 @@ fn each_takeover_on_silence_makes_the_next_one_wait_longer() {
     let mut bench = Bench::at(State::Standby);
     bench.peer(PathState::Silent, 0);
     assert_eq!(bench.state(), State::Serving);
-    bench.meet(0).term(9, PEER, false).pass(2 * SILENT_US, true).peer(PathState::Up, 0).verify();
+    bench.meet(0).term(9, PEER, false).finish_walks();
+    bench.pass(2 * SILENT_US, true).peer(PathState::Up, 0).verify();
     bench.peer(PathState::Silent, 0);
     assert_ne!(bench.state(), State::Serving);
     bench.pass(SILENT_US, true);
+    assert_eq!(bench.state(), State::Serving);
+}
+
+#[test]
+fn nobody_serves_over_entries_that_are_yet_to_be_made_anew() {
+    let mut bench = Bench::at(State::Serving);
+    bench.term(9, PEER, false).verify();
+    let scan = bench.out.iter().find_map(|action| match action {
+        Action::Nic(Command::Scan { token, .. }) => Some(*token),
+        _ => None,
+    });
+    let token = scan.expect("a walk over what was served");
+    bench.out.clear();
+    let row = Event::Row { token, cookie: 0, record: FlowRecord::default(), stamp: Stamp::default() };
+    bench.feed(Input::Nic(row)).feed(Input::Nic(Event::ScanEnd { token })).finish_walks();
+    assert!(bench.out.iter().any(|action| matches!(action, Action::Kernel(KernelOp::Recreate { .. }))));
+    bench.pass(2_000, true).verify();
+    assert_eq!(bench.state(), State::Reloading, "not in sync");
+    bench.peer(PathState::Silent, 0).pass(2 * SILENT_US, true);
+    assert_eq!(bench.state(), State::Reloading, "the gate stays closed");
+    bench.feed(Input::KernelDone { performed: 1, failed: vec![] }).pass(2_000, true);
     assert_eq!(bench.state(), State::Serving);
 }
 

@@ -72,8 +72,6 @@ impl Core {
             Takeover::Safe => self.hold("lease of the owner", out),
             Takeover::Available if self.damped(heard_us) => {}
             Takeover::Available if self.probes_answered(heard_us.max(recent_us)) => {
-                self.role.assumed_us.push_front(self.now_us);
-                self.role.assumed_us.truncate(ASSUMED_MAX);
                 self.take_over(Fence::Assumed, heard_us, out);
             }
             Takeover::Available => self.hold("probes unanswered", out),
@@ -114,9 +112,17 @@ impl Core {
     }
 
     pub(super) fn take_over(&mut self, fence: Fence, last_heartbeat_us: u64, out: &mut Vec<Action>) {
+        if self.windows_are_old() {
+            // Packets would meet windows of another time, and then be taken back by what the writer has yet to do.
+            return self.hold("entries are made anew", out);
+        }
         let Some(term) = self.group.term.raised_by(self.config.member) else {
             return self.hold("terms used up", out);
         };
+        if fence == Fence::Assumed {
+            self.role.assumed_us.push_front(self.now_us);
+            self.role.assumed_us.truncate(ASSUMED_MAX);
+        }
         let (verified_buckets, oldest_proof_us) = self.verified(UNVERIFIED_US);
         out.push(Action::Log(Log::Takeover {
             term,
@@ -154,7 +160,6 @@ impl Core {
         out.push(Action::TakeAddresses);
         out.push(Action::Log(Log::Serving(term)));
         self.set_state(State::Serving, out);
-        self.scans.stop(Purpose::Reset);
         self.scans.stop(Purpose::Refresh);
         self.scans.start(Purpose::Lifetime, 0, ALL);
         if never_in_sync {

@@ -166,6 +166,7 @@ impl Bench {
             }
             State::Reloading | State::Standby | State::Serving | State::Isolated => {}
         }
+        bench.finish_walks();
         assert_eq!(bench.state(), state, "the way to {state:?}");
         bench.out.clear();
         bench
