@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What `rust-hdl` calls the top.
 const GENERATED_TOP: &str = "top";
+/// What it writes before a kernel.
+const GENERATED_KERNEL: &str = "// Update code";
 
 /// The Verilog of `block`, whose top is called `name`.
 ///
@@ -19,7 +21,39 @@ pub fn export(name: &str, block: &mut impl Block) -> String {
     let findings = crate::lint::findings(name, block);
     assert!(findings.is_empty(), "Verilog would differ from the Rust:\n{}", findings.join("\n"));
     let text = ansi(&renamed(name, &generate_verilog(block)));
-    format!("// Generated from rust-hdl: edit the block, not this file.\n{text}")
+    format!("// Generated from rust-hdl: edit the block, not this file.\n{}", waived(&text))
+}
+
+/// Before each kernel and behind it. rust-hdl writes every number of a kernel with 32 bits and widens by
+/// `&` with ones; whether a width then matters is what our own lint decides.
+const KERNEL_HEAD: &str =
+    "    /* verilator lint_save */ /* verilator lint_off WIDTH */ // Numbers of 32 bits.\n";
+const KERNEL_END: &str = "    /* verilator lint_restore */\n";
+/// Behind the top. What it is made of lies in its file, so that a block is one file.
+const PARTS_HEAD: &str = "/* verilator lint_off DECLFILENAME */ // Parts of the top lie in its file.\n";
+
+/// The text with what Verilator must be told to accept it as it comes; hand-written bodies need nothing.
+fn waived(text: &str) -> String {
+    let mut out = String::new();
+    let (mut is_kernel, mut modules_count) = (false, 0);
+    for line in text.trim_start().lines() {
+        if line == "endmodule" && std::mem::take(&mut is_kernel) {
+            out.push_str(KERNEL_END);
+        }
+        if line.starts_with("module ") {
+            modules_count += 1;
+            if modules_count == 2 {
+                out.push_str(PARTS_HEAD);
+            }
+        }
+        if line.trim() == GENERATED_KERNEL {
+            is_kernel = true;
+            out.push_str(KERNEL_HEAD);
+        }
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
 }
 
 /// The text with flat names and its own name for the top.

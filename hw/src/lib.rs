@@ -8,7 +8,10 @@ mod export;
 pub mod hash;
 mod lint;
 pub mod prim;
+pub mod tops;
 
 pub use export::export;
+#[cfg(test)]
+mod readers;
 #[cfg(test)]
 mod yosys;

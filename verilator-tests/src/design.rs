@@ -97,6 +97,11 @@ impl Design {
         self
     }
 
+    /// The name of the top.
+    pub fn top(&self) -> &str {
+        &self.top
+    }
+
     /// The text.
     pub fn text(&self) -> &str {
         &self.text

@@ -25,3 +25,14 @@ macro_rules! blocks {
 }
 
 blocks!(slice registers copier skid fifo delay lut_memory memory multiplier arbiter xor_tables xor_sums crc_tables crc_sums flow_hash);
+
+#[test]
+fn every_top_of_the_crate_is_checked() {
+    let checked: Vec<String> = BLOCKS.iter().map(|block| block.design().top().to_owned()).collect();
+    let missing: Vec<&str> = hw::tops::TOPS
+        .iter()
+        .map(|top| top.name)
+        .filter(|top| !checked.iter().any(|name| name == top))
+        .collect();
+    assert!(missing.is_empty(), "no test of {missing:?}");
+}

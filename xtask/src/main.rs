@@ -16,6 +16,7 @@ mod setup;
 mod sim;
 mod test;
 mod tidy;
+mod verilog;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -44,6 +45,8 @@ enum Task {
     Bench(bench::Options),
     /// Run the cluster simulator.
     Sim(sim::Options),
+    /// Write the blocks of the RTL as files of Verilog.
+    Verilog(verilog::Options),
     /// Plant faults in the RTL and list those that its tests do not notice.
     Mutate(mutate::Options),
     /// Show that no connection drops when a gateway dies.
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Task::Test { long } => test::run(*long),
         Task::Bench(options) => bench::run(options),
         Task::Sim(options) => sim::run(options),
+        Task::Verilog(options) => verilog::run(options),
         Task::Mutate(options) => mutate::run(options),
         Task::Demo(options) => demo::run(options),
         Task::Docs { check } => docs::run(*check),

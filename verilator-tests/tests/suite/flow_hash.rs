@@ -1,17 +1,17 @@
 //! The keyed hash of the flow id against `FlowHasher`.
 
-use super::{Block, Test};
+use super::{top, Block, Test};
 use formats::flow::{Family, FlowKey};
 use formats::hash::{ClusterSecret, FlowHasher};
 use std::collections::VecDeque;
-use verilator_tests::{expect_same, Bench, Design, Input, Port, Result};
+use verilator_tests::{expect_same, Bench, Input, Port, Result};
 
 const LATENCY_CYCLES: u64 = hw::hash::LATENCY as u64;
 const CYCLES: u64 = 100_000;
 
 pub(crate) const BLOCK: Block = Block {
     name: "flow_hash",
-    design: || Design::new("flow_hash", hw::export("flow_hash", &mut *Box::<hw::hash::FlowHash>::default())),
+    design: || top("flow_hash"),
     latency_cycles: Some(LATENCY_CYCLES),
     tests: &[
         Test { name: "random keys and secrets", seeds: 0..6, body: ids_match },

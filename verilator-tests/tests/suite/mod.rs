@@ -30,6 +30,11 @@ pub(crate) struct Test {
     pub(crate) body: fn(&mut Bench) -> Result<()>,
 }
 
+/// A top of the crate `hw` as it leaves it.
+pub(crate) fn top(name: &str) -> Design {
+    Design::new(name, hw::tops::verilog(name))
+}
+
 /// Cycles of noise before a test.
 const UPSET_CYCLES: u64 = 100;
 

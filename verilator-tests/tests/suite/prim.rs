@@ -1,9 +1,9 @@
 //! What every stage is made of, each against a few lines of Rust.
 
-use super::{Block, Test};
+use super::{top, Block, Test};
 use hw::prim;
 use std::collections::VecDeque;
-use verilator_tests::{expect_same, Bench, Design, Error, Result, Rules, Sink, Source, Stalls};
+use verilator_tests::{expect_same, Bench, Error, Result, Rules, Sink, Source, Stalls};
 
 /// Cycles of each run.
 const CYCLES: u64 = 100_000;
@@ -18,9 +18,7 @@ const MEMORY_ADDRESS_BITS: usize = 4;
 
 pub(crate) const SKID: Block = Block {
     name: "skid",
-    design: || {
-        Design::new("skid", hw::export("skid", &mut prim::SkidBuffer::<{ 8 * SKID_BYTES }>::default()))
-    },
+    design: || top("skid"),
     latency_cycles: Some(1),
     tests: &[
         Test { name: "drawn stalls", seeds: 0..8, body: |bench| words_pass::<SKID_BYTES>(bench, 2) },
@@ -31,10 +29,7 @@ pub(crate) const SKID: Block = Block {
 
 pub(crate) const FIFO: Block = Block {
     name: "fifo",
-    design: || {
-        type Fifo = prim::Fifo<{ 8 * FIFO_BYTES }, FIFO_ADDRESS_BITS, { FIFO_ADDRESS_BITS + 1 }>;
-        Design::new("fifo", hw::export("fifo", &mut Fifo::default()))
-    },
+    design: || top("fifo"),
     latency_cycles: Some(2),
     tests: &[
         Test {
@@ -51,46 +46,35 @@ const FIFO_CAPACITY: u64 = (1 << FIFO_ADDRESS_BITS) + 1;
 
 pub(crate) const DELAY_LINE: Block = Block {
     name: "delay",
-    design: || {
-        Design::new("delay", hw::export("delay", &mut prim::Delay::<40, DELAY>::default())).without_reset()
-    },
+    design: || top("delay").without_reset(),
     latency_cycles: Some(DELAY as u64),
     tests: &[Test { name: "random words", seeds: 0..3, body: words_come_later }],
 };
 
 pub(crate) const LUT_MEMORY: Block = Block {
     name: "lut_memory",
-    design: || {
-        let mut memory = prim::LutMemory::<64, MEMORY_ADDRESS_BITS>::default();
-        Design::new("lut_memory", hw::export("lut_memory", &mut memory)).without_reset()
-    },
+    design: || top("lut_memory").without_reset(),
     latency_cycles: Some(0),
     tests: &[Test { name: "random writes and reads", seeds: 0..3, body: lut_memory_holds }],
 };
 
 pub(crate) const MEMORY: Block = Block {
     name: "memory",
-    design: || {
-        let mut memory = prim::Memory::<64, MEMORY_ADDRESS_BITS>::default();
-        Design::new("memory", hw::export("memory", &mut memory)).without_reset()
-    },
+    design: || top("memory").without_reset(),
     latency_cycles: Some(prim::MEMORY_LATENCY as u64),
     tests: &[Test { name: "random writes and reads", seeds: 0..3, body: memory_holds }],
 };
 
 pub(crate) const MULTIPLIER: Block = Block {
     name: "multiplier",
-    design: || {
-        let mut multiplier = prim::Multiplier::<32, 32, 64>::default();
-        Design::new("multiplier", hw::export("multiplier", &mut multiplier)).without_reset()
-    },
+    design: || top("multiplier").without_reset(),
     latency_cycles: Some(prim::MULTIPLIER_LATENCY as u64),
     tests: &[Test { name: "random factors", seeds: 0..3, body: products_match }],
 };
 
 pub(crate) const ARBITER: Block = Block {
     name: "arbiter",
-    design: || Design::new("arbiter", hw::export("arbiter", &mut prim::Arbiter::default())),
+    design: || top("arbiter"),
     latency_cycles: Some(0),
     tests: &[Test { name: "random requests", seeds: 0..4, body: slots_are_shared }],
 };

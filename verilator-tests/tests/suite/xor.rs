@@ -1,7 +1,7 @@
 //! Matrices over GF(2): both bodies of the text, a small matrix and the CRC-32 of a 512-bit beat.
 
 use super::{Block, Test};
-use hw::crc::{step_rows, CRC_BITS};
+use hw::crc::CRC_BITS;
 use hw::prim::{Rows, XorMatrix};
 use verilator_tests::{expect_same, Bench, Design, Result};
 
@@ -13,7 +13,7 @@ const CRC_INPUTS: usize = CRC_BITS + 8 * BEAT_BYTES;
 
 pub(crate) const XOR_TABLES: Block = Block {
     name: "xor_tables",
-    design: || one_body(&hw::export("matrix", &mut XorMatrix::<70, 33>::new(rows())), true),
+    design: || one_body("matrix", &hw::export("matrix", &mut XorMatrix::<70, 33>::new(rows())), true),
     latency_cycles: Some(0),
     tests: &[Test { name: "random words", seeds: 0..3, body: sums_match }],
 };
@@ -21,31 +21,30 @@ pub(crate) const XOR_TABLES: Block = Block {
 /// The body for synthesis, shown to Verilator.
 pub(crate) const XOR_SUMS: Block = Block {
     name: "xor_sums",
-    design: || one_body(&hw::export("matrix", &mut XorMatrix::<70, 33>::new(rows())), false),
+    design: || one_body("matrix", &hw::export("matrix", &mut XorMatrix::<70, 33>::new(rows())), false),
     ..XOR_TABLES
 };
 
 pub(crate) const CRC_TABLES: Block = Block {
     name: "crc_tables",
-    design: || one_body(&hw::export("matrix", &mut crc()), true),
+    design: || one_body("crc32", &hw::tops::verilog("crc32"), true),
     latency_cycles: Some(0),
     tests: &[Test { name: "random beats", seeds: 0..3, body: checksums_match }],
 };
 
-pub(crate) const CRC_SUMS: Block =
-    Block { name: "crc_sums", design: || one_body(&hw::export("matrix", &mut crc()), false), ..CRC_TABLES };
-
-fn crc() -> XorMatrix<CRC_INPUTS, CRC_BITS> {
-    XorMatrix::new(step_rows(BEAT_BYTES))
-}
+pub(crate) const CRC_SUMS: Block = Block {
+    name: "crc_sums",
+    design: || one_body("crc32", &hw::tops::verilog("crc32"), false),
+    ..CRC_TABLES
+};
 
 /// The text of a matrix with the one body or the other.
-fn one_body(text: &str, with_tables: bool) -> Design {
+fn one_body(top: &str, text: &str, with_tables: bool) -> Design {
     let (head, rest) = text.split_once("`ifdef VERILATOR\n").expect("two bodies");
     let (tables, rest) = rest.split_once("`else\n").expect("two bodies");
     let (sums, end) = rest.split_once("`endif\n").expect("two bodies");
     let body = if with_tables { tables } else { sums };
-    Design::new("matrix", format!("{head}{body}{end}")).clock("").without_reset()
+    Design::new(top, format!("{head}{body}{end}")).clock("").without_reset()
 }
 
 /// A fixed matrix with an empty row and a full one.

@@ -1,0 +1,134 @@
+//! Every block at one size under one name: what leaves the crate as a file.
+//!
+//! Enters: a name. Leaves: Verilog that stands alone, with a head that says what made it. A block that is
+//! missing here fails a test, and so does a text that one of three readers objects to.
+
+use crate::{crc, hash, prim};
+
+/// Bytes of a beat on the wide buses.
+const BEAT_BYTES: usize = 64;
+
+/// One block at one size.
+pub struct Top {
+    /// Of the module and its file.
+    pub name: &'static str,
+    /// The block in this crate.
+    pub block: &'static str,
+    /// What it was made with.
+    pub parameters: &'static [(&'static str, usize)],
+    text: fn(&str) -> String,
+}
+
+impl Top {
+    /// The whole file.
+    pub fn verilog(&self) -> String {
+        let parameters: String =
+            self.parameters.iter().map(|(name, value)| format!(", {name} = {value}")).collect();
+        let (package, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        format!("// {package} {version}, block {}{parameters}.\n{}", self.block, (self.text)(self.name))
+    }
+}
+
+/// The text of the top of that name.
+///
+/// # Panics
+/// If there is none.
+pub fn verilog(name: &str) -> String {
+    let top = TOPS.iter().find(|top| top.name == name);
+    top.unwrap_or_else(|| panic!("no top `{name}`")).verilog()
+}
+
+macro_rules! tops {
+    ($($name:ident: $($block:ident)::+ {$($parameter:ident = $value:expr),*} $(= $make:expr)?;)*) => {
+        /// Every top.
+        pub const TOPS: &[Top] = &[$(Top {
+            name: stringify!($name),
+            block: concat!("hw", $("::", stringify!($block)),+),
+            parameters: &[$((stringify!($parameter), $value)),*],
+            text: |name| {
+                // Some are too big for the stack of a test.
+                let mut block: Box<$($block)::+<$({ $value }),*>> = tops!(@make $($make)?);
+                crate::export(name, &mut *block)
+            },
+        }),*];
+    };
+    (@make) => { Default::default() };
+    (@make $make:expr) => { Box::new($make) };
+}
+
+tops! {
+    skid: prim::SkidBuffer { W = 576 };
+    fifo: prim::Fifo { W = 64, A = 4, P = 5 };
+    delay: prim::Delay { W = 40, N = 5 };
+    lut_memory: prim::LutMemory { W = 64, A = 4 };
+    memory: prim::Memory { W = 64, A = 4 };
+    multiplier: prim::Multiplier { A = 32, B = 32, P = 64 };
+    arbiter: prim::Arbiter {};
+    crc32: prim::XorMatrix { I = crc::CRC_BITS + 8 * BEAT_BYTES, O = crc::CRC_BITS }
+        = prim::XorMatrix::new(crc::step_rows(BEAT_BYTES));
+    flow_hash: hash::FlowHash {};
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn three_readers_accept_every_top() {
+        for top in TOPS {
+            let text = top.verilog();
+            crate::readers::check(top.name, &text);
+            crate::yosys::check(top.name, &text);
+        }
+    }
+
+    #[test]
+    fn no_file_overwrites_another() {
+        let names: BTreeSet<&str> = TOPS.iter().map(|top| top.name).collect();
+        assert_eq!(names.len(), TOPS.len());
+    }
+
+    /// `Name<A, B>` of each block in the sources below `folder`, tests left out.
+    fn blocks(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in fs::read_dir(folder).expect("our sources") {
+            let path = entry.expect("our sources").path();
+            if path.is_dir() {
+                blocks(&path, found);
+                continue;
+            }
+            if path.ends_with("tests.rs") {
+                continue;
+            }
+            let source = fs::read_to_string(&path).expect("our sources");
+            let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+            let blocks =
+                source.lines().filter_map(|line| line.strip_prefix("impl")?.split_once("Logic for "));
+            found.extend(blocks.map(|(_, block)| block.trim_end_matches(" {").to_owned()));
+        }
+    }
+
+    #[test]
+    fn every_block_is_a_top_with_its_parameters_by_name() {
+        let mut sources = BTreeSet::new();
+        blocks(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut sources);
+        let tops = TOPS.iter().map(|top| {
+            let names: Vec<&str> = top.parameters.iter().map(|(name, _)| *name).collect();
+            let parameters = if names.is_empty() { String::new() } else { format!("<{}>", names.join(", ")) };
+            format!("{}{parameters}", top.block.rsplit("::").next().unwrap_or_default())
+        });
+        let tops: BTreeSet<String> = tops.collect();
+        assert_eq!(tops, sources, "`tops!` lists every block");
+    }
+
+    #[test]
+    fn the_head_says_what_made_it() {
+        let text = verilog("fifo");
+        let head = text.lines().next().unwrap_or_default();
+        assert!(head.starts_with("// trine-hw "), "{head}");
+        assert!(head.ends_with(", block hw::prim::Fifo, W = 64, A = 4, P = 5."), "{head}");
+        assert!(text.contains("\nmodule fifo ("), "{text}");
+    }
+}
