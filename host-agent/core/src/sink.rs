@@ -227,7 +227,8 @@ impl Core {
         ours_term: Term,
         out: &mut Vec<Action>,
     ) {
-        if self.group.owner != self.config.member {
+        // An isolated owner names nobody, but its NIC still owns the term, and took the proposal.
+        if self.group.term.member() != self.config.member {
             return;
         }
         let theirs = Side { record: theirs, term };

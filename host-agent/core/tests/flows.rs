@@ -203,22 +203,25 @@ fn an_audit_of_a_copy_trusts_the_nic() {
 
 #[test]
 fn a_proposal_after_a_split_is_joined_and_installed() {
-    let mut bench = Bench::at(State::Serving);
-    let ours = FlowRecord { tcp_state: 3, ..record() };
-    let theirs = FlowRecord { tcp_state: 4, ..record() };
-    let merge = Event::Merge {
-        peer: PEER,
-        bucket: 1,
-        term: Term(256),
-        theirs,
-        ours: Some(ours),
-        ours_term: Term(512),
-    };
-    bench.feed(Input::Nic(merge));
-    let joined = bench.out.iter().find_map(|action| match action {
-        Action::Nic(Command::Upsert { flags: upsert::JOIN, record, .. }) => Some(record.tcp_state),
-        _ => None,
-    });
-    assert_eq!(joined, Some(4));
-    assert!(matches!(ops(&bench)[..], [KernelOp::Update { .. }]));
+    // The NIC of an isolated owner still serves the term, so what it took must not be dropped here.
+    for state in [State::Serving, State::Isolated] {
+        let mut bench = Bench::at(state);
+        let ours = FlowRecord { tcp_state: 3, ..record() };
+        let theirs = FlowRecord { tcp_state: 4, ..record() };
+        let merge = Event::Merge {
+            peer: PEER,
+            bucket: 1,
+            term: Term(256),
+            theirs,
+            ours: Some(ours),
+            ours_term: Term(512),
+        };
+        bench.feed(Input::Nic(merge));
+        let joined = bench.out.iter().find_map(|action| match action {
+            Action::Nic(Command::Upsert { flags: upsert::JOIN, record, .. }) => Some(record.tcp_state),
+            _ => None,
+        });
+        assert_eq!(joined, Some(4), "{state:?}");
+        assert!(matches!(ops(&bench)[..], [KernelOp::Update { .. }]), "{state:?}");
+    }
 }
