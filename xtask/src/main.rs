@@ -12,6 +12,7 @@ mod interrupt;
 mod mutate;
 mod peer;
 mod progress;
+mod prove;
 mod setup;
 mod sim;
 mod test;
@@ -49,6 +50,8 @@ enum Task {
     Verilog(verilog::Options),
     /// Plant faults in the RTL and list those that its tests do not notice.
     Mutate(mutate::Options),
+    /// Prove what holds of the RTL in every run, and list it.
+    Prove(prove::Options),
     /// Show that no connection drops when a gateway dies.
     Demo(demo::Options),
     /// Write the generated reference pages, or check that they are fresh.
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Task::Sim(options) => sim::run(options),
         Task::Verilog(options) => verilog::run(options),
         Task::Mutate(options) => mutate::run(options),
+        Task::Prove(options) => prove::run(options),
         Task::Demo(options) => demo::run(options),
         Task::Docs { check } => docs::run(*check),
         Task::Peer(peer) => peer::run(peer),

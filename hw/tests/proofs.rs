@@ -1,0 +1,95 @@
+//! Every proof, and for each property a fault of one line that refutes it.
+
+mod prove;
+
+use prove::{Verdict, SUBJECTS};
+
+/// Faults: block, line, faulty line, and the property that must fall.
+const FAULTS: [(&str, &str, &str, &str); 24] = [
+    ("fifo", "write_index_d = write_index_q + 32'h1;", "write_index_d = write_index_q + 32'h2;", "order"),
+    ("fifo", "has_any_d = level_q != 32'h1;", "has_any_d = 1'b1;", "nothing_from_nothing"),
+    ("fifo", "is_full = level_q[top_bit];", "is_full = 1'b0;", "no_more_than_places"),
+    ("fifo", "not_full = ~is_full & ~reset;", "not_full = ~is_full;", "nothing_taken_in_reset"),
+    (
+        "fifo",
+        "leaves = has_any_q & (m_axis_tready | ~out_valid_q);",
+        "leaves = has_any_q;",
+        "held_until_taken",
+    ),
+    (
+        "fifo",
+        "leaves = has_any_q & (m_axis_tready | ~out_valid_q);",
+        "leaves = has_any_q & m_axis_tready;",
+        "comes_out_in_two",
+    ),
+    (
+        "fifo",
+        "not_full = ~is_full & ~reset;",
+        "not_full = ~is_full & ~reset & ~out_valid_q;",
+        "takes_while_there_is_room",
+    ),
+    ("fifo", "count = level_q;", "count = write_index_q;", "count_is_right"),
+    ("skid", "out_d = held_q;", "out_d = s_axis_tdata;", "order"),
+    ("skid", "out_valid_d = s_axis_tvalid;", "out_valid_d = 1'b1;", "nothing_from_nothing"),
+    ("skid", "if (ready_q & s_axis_tvalid) begin", "if (1'b0) begin", "no_more_than_places"),
+    ("skid", "if (reset) begin", "if (1'b0) begin", "not_ready_after_reset"),
+    ("skid", "moves = m_axis_tready | ~out_valid_q;", "moves = 1'b1;", "held_until_taken"),
+    ("skid", "out_valid_d = s_axis_tvalid;", "out_valid_d = s_axis_tvalid & out_valid_q;", "comes_out_next"),
+    ("skid", "ready_d = 1'b1;", "ready_d = ~ready_q;", "takes_while_it_moves"),
+    ("arbiter", "grant = chosen;", "grant = chosen | 32'h1;", "one_grant_at_most"),
+    ("arbiter", "grant = 32'h2;", "grant = 32'h8;", "only_who_asks"),
+    ("arbiter", "grant = 32'h8;", "grant = 32'h0;", "no_slot_is_lost"),
+    (
+        "arbiter",
+        "is_eighth = slot_q == 32'h7;",
+        "is_eighth = slot_q >= 32'h6;",
+        "number_0_waits_one_slot_in_eight",
+    ),
+    ("arbiter", "if (chosen == 32'h8) begin", "if (1'b0) begin", "number_1_waits_less_than_24"),
+    ("arbiter", "if (chosen == 32'h2) begin", "if (1'b0) begin", "number_2_waits_less_than_24"),
+    ("arbiter", "if (chosen == 32'h4) begin", "if (1'b0) begin", "number_3_waits_less_than_24"),
+    ("arbiter", "slot_d = slot_q + 32'h1;", "slot_d = slot_q;", "alone_beside_0_waits_less_than_8"),
+    (
+        "matrix",
+        "words[256 + {24'b0, padded[15:8]}]",
+        "words[0 + {24'b0, padded[15:8]}]",
+        "both_bodies_are_equal",
+    ),
+];
+
+/// Every property of the block holds, and each has a fault that refutes it.
+fn holds_and_can_fail(name: &str) -> Result<(), String> {
+    let subject = SUBJECTS.iter().find(|subject| subject.name == name).ok_or("no such block")?;
+    let text = (subject.text)();
+    let circuit = subject.circuit(&text)?;
+    assert!(!circuit.properties.is_empty(), "`{name}` claims nothing");
+    for (number, property) in circuit.properties.iter().enumerate() {
+        let (verdict, _) = circuit.decide(number)?;
+        assert_eq!(verdict, Verdict::Proven, "{name}: {property}");
+        let refutes = |fault: &&(&str, &str, &str, &str)| fault.0 == name && fault.3 == property;
+        let (_, right, wrong, _) =
+            FAULTS.iter().find(refutes).unwrap_or_else(|| panic!("{name}: no fault for {property}"));
+        assert!(text.contains(right), "{name}: no line `{right}`");
+        let (verdict, _) = subject.circuit(&text.replacen(right, wrong, 1))?.decide(number)?;
+        assert_eq!(verdict, Verdict::Refuted, "{name}: {property} with `{wrong}`");
+    }
+    Ok(())
+}
+
+macro_rules! proofs {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() -> Result<(), String> {
+                holds_and_can_fail(stringify!($name))
+            }
+        )*
+
+        #[test]
+        fn every_block_is_proven() {
+            assert_eq!(SUBJECTS.map(|subject| subject.name), [$(stringify!($name)),*]);
+        }
+    };
+}
+
+proofs!(fifo skid arbiter matrix);
