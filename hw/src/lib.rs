@@ -6,6 +6,7 @@
 pub mod crc;
 mod export;
 pub mod hash;
+pub mod layout;
 mod lint;
 pub mod prim;
 pub mod tops;
