@@ -9,6 +9,7 @@ pub mod hash;
 pub mod layout;
 mod lint;
 pub mod prim;
+pub mod table;
 pub mod tops;
 
 pub use export::export;

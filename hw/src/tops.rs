@@ -3,7 +3,7 @@
 //! Enters: a name. Leaves: Verilog that stands alone, with a head that says what made it. A block that is
 //! missing here fails a test, and so does a text that one of three readers objects to.
 
-use crate::{crc, hash, prim};
+use crate::{crc, hash, prim, table};
 
 /// Bytes of a beat on the wide buses.
 const BEAT_BYTES: usize = 64;
@@ -62,11 +62,15 @@ tops! {
     delay: prim::Delay { W = 40, N = 5 };
     lut_memory: prim::LutMemory { W = 64, A = 4 };
     memory: prim::Memory { W = 64, A = 4 };
+    loop_memory: prim::LoopMemory { W = 64, A = 3, E = 48 };
     multiplier: prim::Multiplier { A = 32, B = 32, P = 64 };
     arbiter: prim::Arbiter {};
     crc32: prim::XorMatrix { I = crc::CRC_BITS + 8 * BEAT_BYTES, O = crc::CRC_BITS }
         = prim::XorMatrix::new(crc::step_rows(BEAT_BYTES));
     flow_hash: hash::FlowHash {};
+    same_flow: table::SameFlow {};
+    tags: table::Tags { S = 10, T = 30, V = 31 };
+    flow_table: table::Table { S = 10, T = 30, V = 31, A = 12 };
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod arbiter;
 mod delay;
 mod fifo;
+mod loop_memory;
 mod memory;
 mod multiplier;
 mod skid;
@@ -16,6 +17,7 @@ mod xor;
 pub use arbiter::Arbiter;
 pub use delay::Delay;
 pub use fifo::Fifo;
+pub use loop_memory::{LoopMemory, LOOP_BEHIND, LOOP_EARLY, LOOP_LATENCY};
 pub use memory::{LutMemory, Memory, MEMORY_LATENCY};
 pub use multiplier::{Multiplier, MULTIPLIER_LATENCY};
 pub use skid::SkidBuffer;

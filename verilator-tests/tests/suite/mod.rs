@@ -8,6 +8,7 @@ pub(crate) mod flow_hash;
 pub(crate) mod prim;
 pub(crate) mod registers;
 pub(crate) mod slice;
+pub(crate) mod table;
 pub(crate) mod xor;
 
 use std::ops::Range;
@@ -48,6 +49,7 @@ pub(crate) const BLOCKS: &[Block] = &[
     prim::DELAY_LINE,
     prim::LUT_MEMORY,
     prim::MEMORY,
+    prim::LOOP_MEMORY,
     prim::MULTIPLIER,
     prim::ARBITER,
     xor::XOR_TABLES,
@@ -55,6 +57,9 @@ pub(crate) const BLOCKS: &[Block] = &[
     xor::CRC_TABLES,
     xor::CRC_SUMS,
     flow_hash::BLOCK,
+    table::SAME_FLOW,
+    table::TAGS,
+    table::TABLE,
 ];
 
 impl Block {

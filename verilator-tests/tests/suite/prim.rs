@@ -15,6 +15,8 @@ const FIFO_BYTES: usize = 8;
 const FIFO_ADDRESS_BITS: usize = 4;
 const DELAY: usize = 5;
 const MEMORY_ADDRESS_BITS: usize = 4;
+const LOOP_ADDRESS_BITS: usize = 3;
+const LOOP_EARLY_MASK: u64 = (1 << 48) - 1;
 
 pub(crate) const SKID: Block = Block {
     name: "skid",
@@ -63,6 +65,13 @@ pub(crate) const MEMORY: Block = Block {
     design: || top("memory").without_reset(),
     latency_cycles: Some(prim::MEMORY_LATENCY as u64),
     tests: &[Test { name: "random writes and reads", seeds: 0..3, body: memory_holds }],
+};
+
+pub(crate) const LOOP_MEMORY: Block = Block {
+    name: "loop_memory",
+    design: || top("loop_memory").without_reset(),
+    latency_cycles: Some(prim::LOOP_LATENCY as u64),
+    tests: &[Test { name: "random changes", seeds: 0..6, body: changes_are_seen }],
 };
 
 pub(crate) const MULTIPLIER: Block = Block {
@@ -230,6 +239,42 @@ fn memory_holds(bench: &mut Bench) -> Result<()> {
                 expect_same("the word", data.get(), expected)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Every access sees what all before it wrote, at whatever distance; the early word may lack five of them.
+fn changes_are_seen(bench: &mut Bench) -> Result<()> {
+    let (address, early_word) = (bench.input::<u8>("address")?, bench.port::<u64>("early_word")?);
+    let (word, write) = (bench.port::<u64>("word")?, bench.input::<bool>("write")?);
+    let write_word = bench.input::<u64>("write_word")?;
+    let (places_count, density) = (bench.random().u8(1..=8), bench.random().u8(..));
+    let mut model = [None; 1 << LOOP_ADDRESS_BITS];
+    // The last first.
+    let mut places = VecDeque::new();
+    for _ in 0..CYCLES {
+        let place = bench.random().u8(..places_count);
+        address.set(place);
+        places.push_front(place);
+        bench.cycle(&mut ())?;
+        if let Some(early) = places.get(prim::LOOP_EARLY - 1).copied() {
+            let touched = places.iter().skip(prim::LOOP_EARLY).take(prim::LOOP_BEHIND).any(|p| *p == early);
+            if let (Some(expected), false) = (model[usize::from(early)], touched) {
+                expect_same("the early word", early_word.get(), expected & LOOP_EARLY_MASK)?;
+            }
+        }
+        write.set(false);
+        write_word.set(bench.random().u64(..));
+        if let Some(place) = places.get(prim::LOOP_LATENCY - 1).map(|place| usize::from(*place)) {
+            if let Some(expected) = model[place] {
+                expect_same("the word", word.get(), expected)?;
+            }
+            if bench.random().u8(..) <= density {
+                write.set(true);
+                model[place] = Some(write_word.get());
+            }
+        }
+        places.truncate(prim::LOOP_EARLY + prim::LOOP_BEHIND);
     }
     Ok(())
 }

@@ -1,0 +1,12 @@
+//! The flow table: which place a flow has, and what is kept there.
+//!
+//! Tags are compared first, four short ones; then one wide word is read. What a stage behind the table
+//! makes of the word is written back in the cycle in which it comes out, and the next access sees it.
+
+mod entries;
+mod same_flow;
+mod tags;
+
+pub use entries::{Table, LATENCY};
+pub use same_flow::{SameFlow, SAME_FLOW_LATENCY};
+pub use tags::{Tags, TAGS_LATENCY};
