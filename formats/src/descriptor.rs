@@ -87,6 +87,9 @@ pub mod upsert {
     /// The host makes the kernel's entry anew: the life goes on under another cookie, 0 for one not known
     /// yet. A flow that is not there is not made.
     pub const REMADE: u8 = 1 << 3;
+    /// With `AUDIT`, of a kernel that this member served from before every row was stated: a copy that lacks
+    /// the flow proposes it to the owner.
+    pub const PROPOSE: u8 = 1 << 4;
 }
 
 /// What the host asks of the NIC.

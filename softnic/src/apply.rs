@@ -150,11 +150,10 @@ impl Softnic {
 
     /// What every record that changed a live flow does after.
     fn applied(&mut self, source: Source, at: u32, created: bool) {
-        let colour = self.buckets[source.bucket as usize].colour;
+        let (colour, audit) = (self.buckets[source.bucket as usize].colour, self.audit_mark());
         let entry = &mut self.table[at];
         entry.paint(colour);
-        // The kernel has yet to follow: a row of the running audit may be older than this.
-        entry.audit = if self.audit_running { self.audit } else { self.audit.wrapping_sub(1) };
+        entry.audit = audit;
         let event = Event::Applied {
             peer: source.peer,
             sequence: source.sequence,

@@ -2,7 +2,7 @@
 
 use crate::emit::Delta;
 use crate::track::round_edges;
-use crate::Softnic;
+use crate::{Entry, Softnic};
 use formats::descriptor::{upsert, Event};
 use formats::flow::BEGUN;
 use formats::hash::first_version;
@@ -27,7 +27,7 @@ impl Softnic {
         }
         if !self.owns(id.bucket()) {
             self.count(Counter::CommandsNotOwner);
-            return self.tell_extra(flags, cookie, &record.key, id);
+            return self.audit_copy(flags, cookie, record, id);
         }
         let found = self.table.find(id, &record.key);
         if let (Some(at), true) = (found, flags & upsert::AUDIT != 0) {
@@ -86,13 +86,22 @@ impl Softnic {
         self.count(Counter::FlowsUnchanged);
     }
 
-    /// A row of the audit that no copy here accounts for: the host may remove it from its kernel.
-    fn tell_extra(&mut self, flags: u8, cookie: u32, key: &FlowKey, id: FlowId) {
-        let held = self.table.find(id, key).is_some_and(|at| self.table[at].is_live());
+    /// A row of the audit where this member serves nothing: what no copy here accounts for the host may
+    /// remove from its kernel, unless the owner has yet to hear of it.
+    fn audit_copy(&mut self, flags: u8, cookie: u32, record: &FlowRecord, id: FlowId) {
+        let found = self.table.find(id, &record.key).map(|at| &self.table[at]);
+        let held = found.is_some_and(Entry::is_live);
+        let ended = found.is_some_and(Entry::is_tombstone);
         let mapped = self.buckets[id_bucket(id)].owner != MEMBER_NONE;
+        if flags & upsert::AUDIT == 0 || !mapped || held {
+            return;
+        }
+        if flags & upsert::PROPOSE != 0 && !ended {
+            return self.propose_extra(id, record);
+        }
         // What does not fit now, the next audit finds again.
-        if flags & upsert::AUDIT != 0 && mapped && !held && self.report.has_flow_room() {
-            self.report_control(Event::AuditExtra { cookie, key: *key });
+        if self.report.has_flow_room() {
+            self.report_control(Event::AuditExtra { cookie, key: record.key });
         }
     }
 
@@ -174,11 +183,10 @@ impl Softnic {
         let Some(at) = found.filter(|at| self.table[*at].is_live()) else {
             return self.count(Counter::DeletesRefused);
         };
-        let entry = &mut self.table[at];
+        let entry = &self.table[at];
         if cookie != 0 && entry.cookie != 0 && cookie != entry.cookie {
             return self.count(Counter::DeletesRefused);
         }
-        entry.audit = self.audit;
         self.count(Counter::FlowsEnded);
         self.end_flow(at);
     }

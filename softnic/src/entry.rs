@@ -27,6 +27,8 @@ const UNNAMED: u16 = 1 << 9;
 const ALIASED: u16 = 1 << 10;
 /// Segments outside the window are followed until `loose_until`.
 const LOOSE: u16 = 1 << 11;
+/// Only the kernel here knew it, and it is not proposed to the owner yet.
+const EXTRA: u16 = 1 << 12;
 
 /// A flow or a tombstone.
 ///
@@ -149,6 +151,12 @@ impl Entry {
     }
     pub(crate) fn set_aliased(&mut self, on: bool) {
         self.set(ALIASED, on);
+    }
+    pub(crate) fn is_extra(&self) -> bool {
+        self.flags & EXTRA != 0
+    }
+    pub(crate) fn set_extra(&mut self, on: bool) {
+        self.set(EXTRA, on);
     }
     pub(crate) fn loosen(&mut self, until: u32) {
         self.set(LOOSE, true);

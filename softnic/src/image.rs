@@ -125,8 +125,10 @@ impl Softnic {
     /// Turns the entry into a tombstone with this stamp.
     pub(crate) fn bury(&mut self, at: u32, stamp: Stamp) {
         self.unlink_alias(at);
+        let audit = self.audit_mark();
         let entry = &mut self.table[at];
         let (was_live, was_tombstone) = (entry.is_live(), entry.is_tombstone());
+        entry.audit = audit;
         let id = entry.id;
         let digest = std::mem::take(&mut entry.digest);
         if was_live {

@@ -4,19 +4,23 @@
 //! not acknowledge. Until the last proposal is acknowledged, the new owner's records are refused, because
 //! they could overwrite what is being proposed; then the bucket is an ordinary gapped copy.
 //!
+//! A member that lost it before every row of its kernel was stated proposes those too (`PROPOSE`), each as
+//! old as can be: it served them, and saw none of them change.
+//!
 //! A new owner pulls: survivors send snapshots with their own stamps, the newer stamp wins, nothing is
 //! deleted at the end.
 //!
 //! Limit: [`BUDGET_RECORDS`] proposals a tick, and the peer's queue.
 
 use crate::bucket::CopyState;
+use crate::change::incarnation;
 use crate::frame::{InFlight, Item};
 use crate::table::{Cursor, Table};
 use crate::Softnic;
 use formats::descriptor::Event;
 use formats::limits::*;
 use formats::register::Counter;
-use formats::{FlowRecord, Record, Stamp, Term};
+use formats::{FlowId, FlowRecord, Record, Stamp, Term};
 
 /// Entries looked at per tick.
 const BUDGET_RECORDS: u64 = 4096;
@@ -34,8 +38,28 @@ pub(crate) struct Proposing {
     copy: Option<(usize, u64)>,
     cursor: Cursor,
     scanned: bool,
+    /// What the scan is for: everything, or only what the kernel alone knew.
+    extras_only: bool,
+    /// Such an entry came since the scan began.
+    again: bool,
     /// Proposals whose fate is unknown.
     outstanding: u32,
+}
+
+impl Proposing {
+    /// Of nothing yet.
+    fn to(target: u8, term: Term) -> Self {
+        Self {
+            target,
+            term,
+            copy: None,
+            cursor: Cursor::START,
+            scanned: false,
+            extras_only: false,
+            again: false,
+            outstanding: 0,
+        }
+    }
 }
 
 /// A snapshot asked of a survivor.
@@ -68,14 +92,40 @@ impl Softnic {
             None => return,
         };
         self.any_proposing = true;
-        b.proposing = Some(Proposing {
-            target: owner,
-            term,
-            copy: copy.map(|copy| (copy, peer.acked)),
-            cursor: Cursor::START,
-            scanned: false,
-            outstanding: 0,
-        });
+        let copy = copy.map(|copy| (copy, peer.acked));
+        b.proposing = Some(Proposing { copy, ..Proposing::to(owner, term) });
+    }
+
+    /// A flow that only this member's kernel knows, from when it served: whether it lives on is the owner's
+    /// to say, whose snapshot follows. The host hears of it as of any flow of a copy: its entry there may
+    /// hold windows of that time.
+    pub(crate) fn propose_extra(&mut self, id: FlowId, record: &FlowRecord) {
+        let bucket = id.bucket();
+        let owner = self.buckets[bucket as usize].owner;
+        if !self.peers.get(owner as usize).is_some_and(|peer| peer.known) {
+            return;
+        }
+        let at = match self.table.find(id, &record.key).map_or_else(|| self.table.make(id, &record.key), Ok) {
+            Ok(at) => at,
+            Err(crate::table::Full) => return self.report_control(Event::Full { key: record.key }),
+        };
+        self.any_proposing = true;
+        let b = &mut self.buckets[bucket as usize];
+        let proposing = b
+            .proposing
+            .get_or_insert(Proposing { extras_only: true, ..Proposing::to(owner, Term::default()) });
+        (proposing.again, proposing.scanned) = (true, false);
+        let term = proposing.term;
+        let mut made = FlowRecord { incarnation: incarnation(term, 0, false), ..FlowRecord::default() };
+        made.key = record.key;
+        made.merge_groups(record);
+        self.write(at, &made, Stamp { term, version: 0 });
+        let entry = &mut self.table[at];
+        (entry.cookie, entry.audit) = (0, self.audit);
+        entry.set_extra(true);
+        let (record, stamp) = (entry.record, entry.stamp);
+        let event = Event::Applied { peer: owner, sequence: 0, cookie: 0, created: true, record, stamp };
+        self.report_flow(bucket, event);
     }
 
     /// Who does not serve has nothing to pull: what still comes of a snapshot is refused, and skipped
@@ -92,13 +142,7 @@ impl Softnic {
     pub(crate) fn restart_proposal(&mut self, bucket: u16, peer: u8) {
         if let Some(proposing) = &mut self.buckets[bucket as usize].proposing {
             if proposing.target == peer {
-                *proposing = Proposing {
-                    copy: None,
-                    cursor: Cursor::START,
-                    scanned: false,
-                    outstanding: 0,
-                    ..*proposing
-                };
+                *proposing = Proposing::to(peer, proposing.term);
             }
         }
     }
@@ -130,15 +174,18 @@ impl Softnic {
             && !self.queue_is_full(target)
         {
             let Some(at) = self.table.next(bucket, &mut proposing.cursor) else {
-                proposing.scanned = true;
-                return;
+                proposing.scanned = !std::mem::take(&mut proposing.again);
+                (proposing.extras_only, proposing.cursor) = (true, Cursor::START);
+                continue;
             };
             *budget -= 1;
             // The host makes its kernel's entries anew when it stops serving: its marks are void.
             self.table[at].cookie = 0;
             let entry = &self.table[at];
             let known = proposing.copy.is_some_and(|(copy, acked)| entry.sent[copy] <= acked);
-            if entry.is_live() && !known {
+            let wanted = if proposing.extras_only { entry.is_extra() } else { !known };
+            if entry.is_live() && wanted {
+                self.table[at].set_extra(false);
                 self.send_proposal(target, at, proposing.term);
                 proposing.outstanding += 1;
             }

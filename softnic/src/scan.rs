@@ -40,6 +40,20 @@ impl Job {
 }
 
 impl Softnic {
+    /// The mark of a change that the kernel has yet to follow: a row of the running audit may be older.
+    pub(crate) fn audit_mark(&self) -> u16 {
+        if self.audit_running {
+            self.audit
+        } else {
+            self.audit.wrapping_sub(1)
+        }
+    }
+
+    /// Whether it changed since the running audit began, whose rows then say nothing of it.
+    pub(crate) fn is_audited(&self, at: u32) -> bool {
+        self.audit_running && self.table[at].audit == self.audit
+    }
+
     pub(crate) fn add_job(&mut self, job: Job) {
         if self.jobs.len() < JOBS_MAX {
             self.jobs.push_back(job);

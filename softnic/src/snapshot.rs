@@ -96,7 +96,9 @@ impl Softnic {
         b.proven = b.proven.max(floor);
         self.count(Counter::DigestsEqual);
         if !self.report.owes(bucket) && !self.buckets[bucket as usize].tombstones.is_empty() {
-            self.free_tombstones(bucket, |engine, at| engine.table[at].stamp.version <= floor);
+            let done =
+                |engine: &Self, at: u32| engine.table[at].stamp.version <= floor && !engine.is_audited(at);
+            self.free_tombstones(bucket, done);
         }
         self.tell_compared(peer, bucket, BucketState::Equal, snapshot);
     }

@@ -257,8 +257,7 @@ impl Softnic {
                 Some(_) | None => true,
             });
         // A row of the running audit's dump must not bring the flow back.
-        let audited = self.audit_running && entry.audit == self.audit;
-        known && !audited && !self.report.owes(bucket)
+        known && !self.is_audited(at) && !self.report.owes(bucket)
     }
 }
 

@@ -312,6 +312,64 @@ fn an_audit_reports_what_the_dump_lacked_and_loses_to_events() {
 }
 
 #[test]
+fn a_copy_proposes_what_only_its_kernel_knows_and_nothing_that_ended() {
+    let mut net = pair();
+    (1..=3).for_each(|n| net.command(0, upsert_new(record(n, 3))));
+    net.run(20_000, 1_000);
+    net.command(1, Command::AuditBegin);
+    net.command(0, Command::Delete { cookie: 0, key: key(2) });
+    net.run(500_000, 1_000);
+    // The end of flow 4 is on its way.
+    net.cut = vec![(0, 1)];
+    net.command(0, upsert_new(record(4, 3)));
+    net.command(0, Command::Delete { cookie: 0, key: key(4) });
+    net.members[1].events.clear();
+    for n in [1, 2, 4, 5] {
+        let flags = upsert::AUDIT | upsert::PROPOSE;
+        net.command(1, Command::Upsert { flags, cookie: 9, record: record(n, 3) });
+    }
+    net.run(10_000, 1_000);
+    let extra = |event: &Event| matches!(event, Event::AuditExtra { .. });
+    assert_eq!(events(&net, 1, extra), 1, "the dump may be older than the end of flow 2");
+    assert!(net.members[1].events.contains(&Event::AuditExtra { cookie: 9, key: key(2) }));
+    let anew = |event: &Event| matches!(event, Event::Applied { created: true, .. });
+    assert_eq!(events(&net, 1, anew), 2, "flows 4 and 5: their windows are of another time");
+    net.cut.clear();
+    net.run(500_000, 1_000);
+    let merged = |event: &Event| matches!(event, Event::Merge { theirs, .. } if theirs.key == key(5));
+    assert_eq!(events(&net, 0, merged), 1);
+    assert_eq!(events(&net, 0, |event| matches!(event, Event::Merge { .. })), 1, "flow 4 ended");
+    for member in [0, 1] {
+        let held: Vec<bool> = (1..=5).map(|n| net.engine(member).flow(&key(n)).is_some()).collect();
+        assert_eq!(held, [true, false, true, false, true], "member {member}");
+        net.engine(member).balance().unwrap();
+    }
+    net.assert_equal(0, 1);
+}
+
+#[test]
+fn an_extra_flow_waits_for_a_link_and_goes_to_whoever_serves_then() {
+    let mut net = Net::new(3, 1, |_| {});
+    net.start();
+    net.run(100_000, 1_000);
+    net.cut = vec![(1, 0), (1, 2)];
+    net.command(1, Command::AuditBegin);
+    for n in 0..500 {
+        let flags = upsert::AUDIT | upsert::PROPOSE;
+        net.command(1, Command::Upsert { flags, cookie: 9, record: record(n, 3) });
+    }
+    net.run(20_000, 1_000);
+    net.command(2, Command::Map(roles(term(2, 2), 2, 0, 1)));
+    net.run(20_000, 1_000);
+    assert_eq!(net.engine(2).flows().count(), 0);
+    net.cut.clear();
+    net.run(500_000, 1_000);
+    assert_eq!(net.engine(2).flows().count(), 500);
+    net.assert_equal(2, 1);
+    net.assert_equal(2, 0);
+}
+
+#[test]
 fn a_scan_gives_each_flow_a_row_in_table_order() {
     let mut net = pair();
     (0..500).for_each(|n| net.command(0, upsert_new(record(n, 3))));

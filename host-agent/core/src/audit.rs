@@ -1,7 +1,9 @@
 //! The rolling audit: a dump of the kernel's table against the NIC's, beside the load.
 //!
 //! On the owner a row that the NIC lacks is a flow whose event was lost, and a flow that the dump lacks is
-//! verified before it is ended. On a copy the NIC is right: extra entries go, missing ones are made.
+//! verified before it is ended. On a copy the NIC is right: extra entries go, missing ones are made. Only
+//! one that served and lost the group before its first audit was over knows of flows that nobody was told
+//! of: its extra entries are proposed to the owner.
 
 use crate::io::{Action, Log, State};
 use crate::Core;
@@ -18,8 +20,8 @@ pub(crate) struct Audit {
     phase: Phase,
     /// Local time at which the last one began.
     begun_us: u64,
-    /// The NIC holds every flow of the kernel: false for one that serves from a table nobody told it of,
-    /// until its first audit. Its copies equal the NIC, not the kernel.
+    /// The NIC was told every flow of the kernel: false for one that serves, or served, from a table nobody
+    /// told it of, until its first audit. Its copies equal the NIC, not the kernel.
     pub(crate) whole: bool,
     pub(crate) rows: u64,
     pub(crate) missing: u64,
@@ -52,12 +54,12 @@ impl Audit {
 }
 
 impl Core {
-    /// Only a member that knows what its table should hold can judge the kernel's. On the owner rows
-    /// count, so none may be older than what the NIC told and the kernel's writer has yet to do.
+    /// Only a member that knows what its table should hold can judge the kernel's. Where rows count none may
+    /// be older than what the NIC told and the kernel's writer has yet to do.
     fn can_audit(&self) -> bool {
         match self.state {
             State::Serving => self.sink.is_idle() && self.races.are_settled() && self.mend.is_idle(),
-            State::Standby => true,
+            State::Standby => self.audit.whole || self.sink.is_idle(),
             State::Reloading | State::Releasing | State::Isolated | State::Lapsed => false,
         }
     }

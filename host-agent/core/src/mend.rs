@@ -121,10 +121,10 @@ impl Core {
         }
     }
 
-    /// The walk ended: what it did not meet, the NIC does not hold.
+    /// The walk ended: what it did not meet, the NIC does not hold, or was not told yet.
     pub(crate) fn mend_end(&mut self, out: &mut Vec<Action>) {
         let gone = std::mem::take(&mut self.mend.running).keys;
-        if self.group.owner != self.config.member {
+        if self.group.owner != self.config.member && self.audit.whole {
             for key in gone.into_keys() {
                 self.issue(KernelOp::Remove { key, ct_id: 0 }, out);
             }

@@ -102,7 +102,7 @@ impl Core {
     pub(crate) fn audit_row(&mut self, flow: &KernelFlow, out: &mut Vec<Action>) {
         if self.audit.running() && self.admit(flow) {
             self.audit.rows += 1;
-            let flags = upsert::AUDIT;
+            let flags = if self.audit.whole { upsert::AUDIT } else { upsert::AUDIT | upsert::PROPOSE };
             out.push(Action::Nic(Command::Upsert { flags, cookie: flow.ct_id, record: flow.record }));
         }
     }

@@ -3,9 +3,10 @@
 mod bench;
 
 use bench::{Bench, PEER};
-use formats::descriptor::{upsert, Command, Event};
+use formats::descriptor::{upsert, Command, Event, PathState};
+use formats::unit::heartbeat::RELOADING;
 use formats::{Family, FlowKey, FlowRecord, Groups, Nat, Stamp, Term};
-use trine_core::{Action, Change, Input, KernelError, KernelFlow, KernelOp, State, Unprotected};
+use trine_core::{Action, Change, Input, KernelError, KernelFlow, KernelOp, State, Takeover, Unprotected};
 
 const CLIENT: u128 = 0x0a01_000a;
 const SERVER: u128 = 0x0a02_000a;
@@ -64,6 +65,12 @@ fn mended(bench: &mut Bench, record: FlowRecord) -> Vec<KernelOp> {
     bench.out.clear();
     bench.feed(Input::Nic(Event::Row { token, cookie: 0, record, stamp: Stamp::default() }));
     bench.feed(Input::Nic(Event::ScanEnd { token }));
+    ops(bench)
+}
+
+/// What follows when that walk does not meet the flow.
+fn mended_without_a_row(bench: &mut Bench) -> Vec<KernelOp> {
+    bench.finish_walks();
     ops(bench)
 }
 
@@ -199,6 +206,32 @@ fn an_audit_of_a_copy_trusts_the_nic() {
         KernelOp::Create { record: record(), timeout_s: 3_600 },
     ];
     assert_eq!(ops(&bench), expected);
+}
+
+#[test]
+fn who_lost_the_group_before_its_first_audit_proposes_the_rows_of_its_kernel() {
+    let row = || Input::AuditRow(KernelFlow { record: record(), ct_id: 5, unprotected: None });
+    let stated = |flags| Action::Nic(Command::Upsert { flags, cookie: 5, record: record() });
+    let mut bench = Bench::new(Takeover::Available);
+    bench.meet(RELOADING).pass(500_000, true).peer(PathState::Up, 0);
+    assert_eq!(bench.state(), State::Serving);
+    bench.feed(Input::AuditDone(false)).term(9, PEER, false).finish_walks().out.clear();
+    bench.verify();
+    assert_eq!(bench.state(), State::Standby);
+    assert!(bench.did(&Action::Dump));
+    bench.out.clear();
+    // A stray is made anew from the NIC, which may not hold it yet.
+    bench.feed(kernel(Change::Update, record()));
+    assert!(mended_without_a_row(&mut bench).is_empty());
+    bench.feed(row());
+    assert!(bench.did(&stated(upsert::AUDIT | upsert::PROPOSE)));
+    bench.feed(Input::AuditDone(true)).feed(Input::Nic(Event::AuditEnd));
+    bench.out.clear();
+    bench.feed(kernel(Change::Update, record()));
+    let removed = KernelOp::Remove { key: record().key, ct_id: 0 };
+    assert_eq!(mended_without_a_row(&mut bench), [removed], "the NIC was told all");
+    bench.feed(Input::Overrun).feed(row());
+    assert!(bench.did(&stated(upsert::AUDIT)));
 }
 
 #[test]
