@@ -296,7 +296,7 @@ pub fn decode_full(units: &[u8]) -> Result<(FlowRecord, Stamp, usize), RecordErr
 }
 
 /// Groups of an update that need the track unit.
-const TRACK_GROUPS: Groups = Groups::STATUS.with(Groups::SCALES).with(Groups::LIFETIME);
+pub const TRACK_GROUPS: Groups = Groups::STATUS.with(Groups::SCALES).with(Groups::LIFETIME);
 
 impl Record {
     /// Writes the record and returns its units. `out` must hold [`RECORD_UNITS_MAX`] units.
@@ -465,4 +465,4 @@ impl Record {
 }
 
 /// Bit of an UPDATE's kind: its NAT units are those of IPv6.
-const FAMILY_V6: u8 = 0x80;
+pub const FAMILY_V6: u8 = 0x80;

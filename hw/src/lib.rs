@@ -3,14 +3,23 @@
 //! Enters: nothing. Leaves: Verilog text for simulators and synthesis. A block is judged by that text
 //! (`verilator-tests`), never by rust-hdl's own simulator: the two differ silently in some idioms.
 
+/// A block: fields with a value of their own, then the names of all others.
+macro_rules! block {
+    ($($own:ident: $value:expr,)* ..$($other:ident)*) => {
+        Self { $($own: $value,)* $($other: Default::default(),)* }
+    };
+}
+
 pub mod crc;
 mod export;
 pub mod hash;
 pub mod layout;
 mod lint;
 pub mod prim;
+pub mod record;
 pub mod table;
 pub mod tops;
+pub mod unit;
 
 pub use export::export;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Enters: a name. Leaves: Verilog that stands alone, with a head that says what made it. A block that is
 //! missing here fails a test, and so does a text that one of three readers objects to.
 
-use crate::{crc, hash, prim, table};
+use crate::{crc, hash, prim, record, table};
 
 /// Bytes of a beat on the wide buses.
 const BEAT_BYTES: usize = 64;
@@ -67,10 +67,12 @@ tops! {
     arbiter: prim::Arbiter {};
     crc32: prim::XorMatrix { I = crc::CRC_BITS + 8 * BEAT_BYTES, O = crc::CRC_BITS }
         = prim::XorMatrix::new(crc::step_rows(BEAT_BYTES));
+    wires: prim::Wires { I = 40, O = 64 } = prim::Wires::new(prim::Wire::SAMPLE);
     flow_hash: hash::FlowHash {};
     same_flow: table::SameFlow {};
     tags: table::Tags { S = 10, T = 30, V = 31 };
     flow_table: table::Table { S = 10, T = 30, V = 31, A = 12 };
+    record: record::RecordBuilder {};
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What every stage is made of: streams, queues, memories, delays, products, matrices.
+//! What every stage is made of: streams, queues, memories, delays, products, matrices, wires.
 //!
 //! Each has one clock and its own file with a timing note. Handshakes follow AXI-Stream: data holds while
 //! `tvalid` waits for `tready`.
@@ -12,6 +12,7 @@ mod multiplier;
 mod skid;
 #[allow(missing_docs)] // Of what the macro for interfaces makes.
 mod stream;
+mod wires;
 mod xor;
 
 pub use arbiter::Arbiter;
@@ -22,4 +23,5 @@ pub use memory::{LutMemory, Memory, MEMORY_LATENCY};
 pub use multiplier::{Multiplier, MULTIPLIER_LATENCY};
 pub use skid::SkidBuffer;
 pub use stream::{StreamIn, StreamOut};
+pub use wires::{Wire, Wires};
 pub use xor::{Rows, XorMatrix};

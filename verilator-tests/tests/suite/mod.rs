@@ -6,7 +6,9 @@
 pub(crate) mod copier;
 pub(crate) mod flow_hash;
 pub(crate) mod prim;
+pub(crate) mod record;
 pub(crate) mod registers;
+pub(crate) mod sample;
 pub(crate) mod slice;
 pub(crate) mod table;
 pub(crate) mod xor;
@@ -52,6 +54,7 @@ pub(crate) const BLOCKS: &[Block] = &[
     prim::LOOP_MEMORY,
     prim::MULTIPLIER,
     prim::ARBITER,
+    prim::WIRES,
     xor::XOR_TABLES,
     xor::XOR_SUMS,
     xor::CRC_TABLES,
@@ -60,6 +63,7 @@ pub(crate) const BLOCKS: &[Block] = &[
     table::SAME_FLOW,
     table::TAGS,
     table::TABLE,
+    record::BLOCK,
 ];
 
 impl Block {

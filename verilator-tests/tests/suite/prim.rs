@@ -88,6 +88,13 @@ pub(crate) const ARBITER: Block = Block {
     tests: &[Test { name: "random requests", seeds: 0..4, body: slots_are_shared }],
 };
 
+pub(crate) const WIRES: Block = Block {
+    name: "wires",
+    design: || top("wires").clock("").without_reset(),
+    latency_cycles: Some(0),
+    tests: &[Test { name: "random words", seeds: 0..2, body: fields_are_put }],
+};
+
 /// A source and a sink with these stalls on the two streams of a block.
 fn ends(bench: &mut Bench, sending: Stalls, taking: Stalls) -> Result<(Source, Sink)> {
     let source = Source::new(bench, "s_axis", sending, Rules::default())?;
@@ -325,6 +332,19 @@ fn slots_are_shared(bench: &mut Bench) -> Result<()> {
             turn = number % 3;
         }
         bench.cycle(&mut ())?;
+    }
+    Ok(())
+}
+
+/// Each bit of the output is one of the input or zero.
+fn fields_are_put(bench: &mut Bench) -> Result<()> {
+    let (x, y) = (bench.input::<u64>("x")?, bench.port::<u64>("y")?);
+    for _ in 0..1_000 {
+        let word = bench.random().u64(..1 << 40);
+        x.set(word);
+        bench.cycle(&mut ())?;
+        let field = |wire: prim::Wire| (word >> wire.from & ((1 << wire.bits) - 1)) << wire.to;
+        expect_same("the word", y.get(), prim::Wire::SAMPLE.into_iter().map(field).sum())?;
     }
     Ok(())
 }
