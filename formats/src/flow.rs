@@ -131,6 +131,8 @@ impl Groups {
     pub const NONE: Self = Self(0);
     /// Every group.
     pub const ALL: Self = Self(0xff);
+    /// What packets move; a flow keeps the others for most of its life.
+    pub const MOVED: Self = Self(Self::STATUS.0 | Self::EDGES.0 | Self::SCALES.0 | Self::LIFETIME.0);
     /// Name and bit of each group, for views and the reference page.
     pub const NAMES: [(&'static str, Self); 8] = [
         ("status", Self::STATUS),
@@ -162,6 +164,11 @@ impl Groups {
     #[inline]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
+    }
+    /// This set or none, without a branch.
+    #[inline]
+    pub const fn only_if(self, holds: bool) -> Self {
+        Self(self.0 * holds as u8)
     }
     /// Whether no group is present.
     #[inline]
@@ -351,6 +358,13 @@ impl FlowRecord {
         if groups.has(Groups::LIFETIME) {
             (self.class, self.lifetime_s) = (other.class, other.lifetime_s);
         }
+        if !groups.without(Groups::MOVED).is_empty() {
+            self.merge_fixed(other, groups);
+        }
+        self.groups = self.groups.with(groups);
+    }
+
+    fn merge_fixed(&mut self, other: &Self, groups: Groups) {
         if groups.has(Groups::MARK) {
             self.mark = other.mark;
         }
@@ -363,7 +377,6 @@ impl FlowRecord {
         if groups.has(Groups::POLICY) {
             self.policy = other.policy;
         }
-        self.groups = self.groups.with(groups);
     }
 
     /// The groups of `new` whose replicated value differs from this record's, or that it lacks.
@@ -371,22 +384,28 @@ impl FlowRecord {
     /// The remaining lifetime alone is no difference: copies do not age flows.
     #[inline]
     pub fn difference(&self, new: &Self) -> Groups {
-        let mut changed = new.groups.without(self.groups);
         let both = new.groups.both(self.groups);
-        let mut note = |group: Groups, differs: bool| {
-            if both.has(group) && differs {
-                changed = changed.with(group);
-            }
-        };
-        note(Groups::STATUS, (self.tcp_state, self.status) != (new.tcp_state, new.status));
-        note(Groups::EDGES, self.edges != new.edges);
-        note(Groups::SCALES, (self.scales, self.tcp_flags) != (new.scales, new.tcp_flags));
-        note(Groups::LIFETIME, self.class != new.class);
-        note(Groups::MARK, self.mark != new.mark);
-        note(Groups::LABELS, self.labels != new.labels);
-        note(Groups::NAT, self.nat != new.nat);
-        note(Groups::POLICY, self.policy != new.policy);
-        changed
+        let state = (self.tcp_state != new.tcp_state) | (self.status != new.status);
+        let scales = (self.scales != new.scales) | (self.tcp_flags != new.tcp_flags);
+        let mut differs = Groups::STATUS
+            .only_if(state)
+            .with(Groups::SCALES.only_if(scales))
+            .with(Groups::LIFETIME.only_if(self.class != new.class));
+        if both.has(Groups::EDGES) {
+            differs = differs.with(Groups::EDGES.only_if(self.edges != new.edges));
+        }
+        if !both.without(Groups::MOVED).is_empty() {
+            differs = differs.with(self.difference_of_fixed(new));
+        }
+        new.groups.without(self.groups).with(differs.both(both))
+    }
+
+    fn difference_of_fixed(&self, new: &Self) -> Groups {
+        Groups::MARK
+            .only_if(self.mark != new.mark)
+            .with(Groups::LABELS.only_if(self.labels != new.labels))
+            .with(Groups::NAT.only_if(self.nat != new.nat))
+            .with(Groups::POLICY.only_if(self.policy != new.policy))
     }
 }
 
