@@ -5,7 +5,7 @@
 
 use crate::bucket::CopyState;
 use crate::frame::Item;
-use crate::prefetch::prefetch;
+use crate::prefetch::prefetch_line;
 use crate::scan::Job;
 use crate::Softnic;
 use formats::descriptor::Command;
@@ -43,7 +43,7 @@ impl Softnic {
             for (id, command) in ids.iter_mut().zip(batch) {
                 *id = self.id_of(command);
                 self.table.prefetch_set(*id);
-                prefetch(&self.buckets[id.bucket() as usize], 1);
+                prefetch_line(&self.buckets[id.bucket() as usize]);
             }
             let mut absent_count = 0;
             for id in &ids[..batch.len()] {

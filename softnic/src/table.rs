@@ -8,7 +8,7 @@
 //! Limits: `ways` per set, `overflow_max` beyond; then [`Full`].
 
 use crate::entry::Entry;
-use crate::prefetch::prefetch;
+use crate::prefetch::{prefetch, prefetch_line};
 use formats::limits::*;
 use formats::{FlowId, FlowKey};
 use std::collections::BTreeMap;
@@ -18,8 +18,8 @@ use std::ops::{Bound, Index, IndexMut};
 #[derive(Debug)]
 pub(crate) struct Full;
 
-/// Bit of a slot that says it is taken; the tag has at most 30 bits.
-const TAKEN: u64 = 1 << 63;
+/// Bit of a tag that says its slot is taken; the rest has at most 30 bits.
+const TAKEN: u32 = 1 << 31;
 /// Entries of a slab chunk; the slab grows without moving what it holds.
 const CHUNK_ENTRIES: usize = 1024;
 /// Slots of a cache line.
@@ -29,6 +29,10 @@ const AHEAD_SLOTS: usize = 16;
 /// Bytes of an entry that most changes touch: all but what is fixed, translated or labelled.
 const HOT_BYTES: usize = 128;
 const _: () = assert!(FLOW_ID_BITS - BUCKET_BITS < 31);
+
+fn slot(tag: u32, at: u32) -> u64 {
+    u64::from(tag) << 32 | u64::from(at)
+}
 
 /// A place in a bucket's table order: its sets, then its overflow by key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,10 +49,10 @@ pub(crate) struct Table {
     set_bits: u32,
     ways: usize,
     overflow_max: usize,
-    /// Slots from `first` on, so that a set of eight is one cache line.
+    /// Slots from `first` on, so that a set of eight is one cache line: tag above, entry number below.
     slots: Vec<u64>,
     first: usize,
-    chunks: Vec<Box<[Entry]>>,
+    chunks: Vec<Box<[Entry; CHUNK_ENTRIES]>>,
     free: Vec<u32>,
     overflow: BTreeMap<(u16, FlowKey), u32>,
     /// One bit a set: whether the overflow holds a flow of it. Few sets are; the others need no search.
@@ -72,36 +76,44 @@ impl Table {
         }
     }
 
-    /// Slots of the flow's set, and what its slot holds above the entry number.
+    /// First slot of the flow's set, and the tag of its slot.
     #[inline]
-    fn place(&self, id: FlowId) -> (usize, u64) {
+    fn place(&self, id: FlowId) -> (usize, u32) {
         let low_bits = FLOW_ID_BITS - self.set_bits;
-        (self.first + self.set_of(id) * self.ways, TAKEN | (id.0 & ((1 << low_bits) - 1)) << 32)
-    }
-
-    /// The way whose slot `fits`. Every way is looked at: which one it is cannot be predicted, and a
-    /// wrong guess costs more than the comparisons.
-    #[inline]
-    fn way(&self, base: usize, fits: impl Fn(u64) -> bool) -> Option<usize> {
-        let mut found = None;
-        for (way, slot) in self.slots[base..base + self.ways].iter().enumerate().rev() {
-            found = if fits(*slot) { Some(way) } else { found };
-        }
-        found
+        (self.first + self.set_of(id) * self.ways, TAKEN | (id.0 & ((1 << low_bits) - 1)) as u32)
     }
 
     /// The entry in the sets that has this id.
+    ///
+    /// Every way is looked at: which one it is cannot be predicted, and a wrong guess costs more than the
+    /// comparisons. One slot of a set at most has the tag.
     #[inline]
     pub(crate) fn holder(&self, id: FlowId) -> Option<u32> {
         let (base, tag) = self.place(id);
-        self.way(base, |slot| slot & !0xffff_ffff == tag).map(|way| self.slots[base + way] as u32)
+        let slot_of = |set: &[u64]| {
+            set.iter().fold(0, |found, slot| found | if (slot >> 32) as u32 == tag { *slot } else { 0 })
+        };
+        let set = &self.slots[base..base + self.ways];
+        let slot = match <&[u64; LINE_SLOTS]>::try_from(set) {
+            // A length known here lets the compiler compare several at once.
+            Ok(line) => slot_of(line),
+            Err(_) => slot_of(set),
+        };
+        (slot != 0).then_some(slot as u32)
+    }
+
+    /// The first way of the set with exactly this slot, as branch-free.
+    #[inline]
+    fn way(&self, base: usize, slot: u64) -> Option<usize> {
+        let ways = self.slots[base..base + self.ways].iter().enumerate().rev();
+        ways.fold(None, |found, (way, held)| if *held == slot { Some(way) } else { found })
     }
 
     /// Asks for the set of an id.
     #[inline]
     pub(crate) fn prefetch_set(&self, id: FlowId) {
         let (base, _) = self.place(id);
-        prefetch(&self.slots[base], self.ways * size_of::<u64>());
+        prefetch_line(&self.slots[base]);
     }
 
     /// Asks for what a change of the entry touches.
@@ -135,9 +147,14 @@ impl Table {
     pub(crate) fn find(&self, id: FlowId, key: &FlowKey) -> Option<u32> {
         match self.holder(id) {
             Some(at) if self[at].record.key.same_flow(key) => Some(at),
-            Some(_) | None if !self.is_crowded(id) => None,
-            Some(_) | None => self.overflow.get(&(id.bucket(), key.canonical().0)).copied(),
+            Some(_) | None if self.is_crowded(id) => self.find_overflow(id, key),
+            Some(_) | None => None,
         }
+    }
+
+    #[cold]
+    fn find_overflow(&self, id: FlowId, key: &FlowKey) -> Option<u32> {
+        self.overflow.get(&(id.bucket(), key.canonical().0)).copied()
     }
 
     /// Every entry of this id: at most one in the sets, others in the overflow.
@@ -163,7 +180,7 @@ impl Table {
     pub(crate) fn make(&mut self, id: FlowId, key: &FlowKey) -> Result<u32, Full> {
         let (base, tag) = self.place(id);
         let holder = self.holder(id);
-        let room = self.way(base, |slot| slot == 0);
+        let room = self.way(base, 0);
         match (holder, room) {
             (None, Some(way)) => {
                 let shared = self.is_crowded(id)
@@ -172,7 +189,7 @@ impl Table {
                 if shared {
                     self[at].share_id();
                 }
-                self.slots[base + way] = tag | u64::from(at);
+                self.slots[base + way] = slot(tag, at);
                 Ok(at)
             }
             (Some(_), _) | (None, None) => {
@@ -195,7 +212,8 @@ impl Table {
     fn allocate(&mut self, id: FlowId, key: &FlowKey) -> u32 {
         let at = self.free.pop().unwrap_or_else(|| {
             let first = (self.chunks.len() * CHUNK_ENTRIES) as u32;
-            self.chunks.push(vec![Entry::default(); CHUNK_ENTRIES].into_boxed_slice());
+            let chunk = vec![Entry::default(); CHUNK_ENTRIES].into_boxed_slice();
+            self.chunks.push(chunk.try_into().expect("made with its length"));
             self.free.extend((first..first + CHUNK_ENTRIES as u32).rev());
             self.free.pop().expect("a chunk was added")
         });
@@ -218,7 +236,7 @@ impl Table {
             }
         } else {
             let (base, tag) = self.place(id);
-            let way = self.way(base, |slot| slot == tag | u64::from(at));
+            let way = self.way(base, slot(tag, at));
             self.slots[base + way.expect("a set names each of its entries")] = 0;
         }
         self.free.push(at);
