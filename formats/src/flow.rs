@@ -409,6 +409,24 @@ impl FlowRecord {
     }
 }
 
+/// A record as it replicates, is digested and travels: with these of its groups, and with these edges.
+#[derive(Clone, Copy)]
+pub struct Image<'a> {
+    /// The record; its own groups and edges do not count.
+    pub record: &'a FlowRecord,
+    /// The groups that are present.
+    pub groups: Groups,
+    /// `EDGES`: original, reply.
+    pub edges: [Edges; 2],
+}
+
+impl<'a> From<&'a FlowRecord> for Image<'a> {
+    /// The record as it is.
+    fn from(record: &'a FlowRecord) -> Self {
+        Self { record, groups: record.groups, edges: record.edges }
+    }
+}
+
 /// The keyed hash of a flow key, 40 bits; the top 10 are the bucket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlowId(pub u64);

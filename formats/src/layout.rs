@@ -130,12 +130,22 @@ macro_rules! layout {
             #[inline]
             pub fn encode(&self, out: &mut [u8; $size]) {
                 let mut _offset = 0;
-                $(
-                    const { assert!($crate::field_size!($ty) <= $size) };
-                    out[_offset.._offset + $crate::field_size!($ty)]
-                        .copy_from_slice(&self.$field.to_le_bytes()[..$crate::field_size!($ty)]);
-                    _offset += $crate::field_size!($ty);
-                )+
+                if $size <= 16 {
+                    // One number is made without leaving the registers.
+                    let mut number = 0u128;
+                    $(
+                        let value = u128::from(self.$field) & u128::MAX >> (128 - 8 * $crate::field_size!($ty));
+                        number |= value << (8 * _offset);
+                        _offset += $crate::field_size!($ty);
+                    )+
+                    out.iter_mut().zip(number.to_le_bytes()).for_each(|(out, byte)| *out = byte);
+                } else {
+                    $(
+                        out[_offset.._offset + $crate::field_size!($ty)]
+                            .copy_from_slice(&self.$field.to_le_bytes()[..$crate::field_size!($ty)]);
+                        _offset += $crate::field_size!($ty);
+                    )+
+                }
             }
             /// Reads the layout back; every bit pattern is a value.
             #[inline]

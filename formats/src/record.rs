@@ -82,8 +82,9 @@ fn put<const N: usize>(out: &mut [u8], at: &mut usize, encode: impl FnOnce(&mut 
 }
 
 /// Writes the groups that have units of their own; `track` says whether the track unit goes first.
-fn encode_groups(record: &FlowRecord, track: bool, out: &mut [u8], at: &mut usize) {
-    let groups = record.groups;
+#[inline]
+fn encode_groups(flow: Image, track: bool, out: &mut [u8], at: &mut usize) {
+    let Image { record, groups, edges: [original, reply] } = flow;
     if track {
         let unit = Track {
             tcp_state: record.tcp_state,
@@ -99,7 +100,6 @@ fn encode_groups(record: &FlowRecord, track: bool, out: &mut [u8], at: &mut usiz
         put(out, at, |bytes| unit.encode(bytes));
     }
     if groups.has(Groups::EDGES) {
-        let [original, reply] = record.edges;
         let unit = EdgesUnit {
             end_original: original.end,
             max_end_original: original.max_end,
@@ -265,10 +265,27 @@ fn decode_key(family: Family, units: &[u8], at: &mut usize) -> Result<(FlowKey, 
 }
 
 /// Writes a FULL record; returns its units. `out` must hold [`RECORD_UNITS_MAX`] units.
-pub fn encode_full(record: &FlowRecord, stamp: Stamp, out: &mut [u8]) -> usize {
+#[inline]
+pub fn encode_full<'a>(flow: impl Into<Image<'a>>, stamp: Stamp, out: &mut [u8]) -> usize {
+    let (mut at, flow) = (0, flow.into());
+    encode_key([kind::FULL_V4, kind::FULL_V6], flow.groups, &flow.record.key, stamp, out, &mut at);
+    encode_groups(flow, true, out, &mut at);
+    out[1] = (at / UNIT_SIZE) as u8;
+    at / UNIT_SIZE
+}
+
+/// Writes an UPDATE record with the groups of `changed`; returns its units. `out` must hold
+/// [`RECORD_UNITS_MAX`] units.
+#[inline]
+pub fn encode_update(head: UpdateHead, changed: Image, out: &mut [u8]) -> usize {
     let mut at = 0;
-    encode_key([kind::FULL_V4, kind::FULL_V6], record.groups, &record.key, stamp, out, &mut at);
-    encode_groups(record, true, out, &mut at);
+    let family = match changed.record.key.family {
+        Family::V4 => 0,
+        Family::V6 => FAMILY_V6,
+    };
+    let head = UpdateHead { kind: kind::UPDATE | family, groups: changed.groups.0, ..head };
+    put(out, &mut at, |bytes| head.encode(bytes));
+    encode_groups(changed, changed.groups.0 & TRACK_GROUPS.0 != 0, out, &mut at);
     out[1] = (at / UNIT_SIZE) as u8;
     at / UNIT_SIZE
 }
@@ -306,22 +323,14 @@ impl Record {
             Self::Compact(unit) => put(out, &mut at, |bytes| unit.encode(bytes)),
             Self::Window(_, unit) => put(out, &mut at, |bytes| unit.encode(bytes)),
             Self::Update(update) => {
-                let family = match update.changed.key.family {
-                    Family::V4 => 0,
-                    Family::V6 => FAMILY_V6,
-                };
                 let head = UpdateHead {
-                    kind: kind::UPDATE | family,
-                    units: 0,
-                    groups: update.changed.groups.0,
                     term_low: update.term_low,
                     flow_id: update.flow_id.0,
                     version: update.version,
                     base_distance: update.base_distance,
+                    ..UpdateHead::default()
                 };
-                put(out, &mut at, |bytes| head.encode(bytes));
-                let track = update.changed.groups.0 & TRACK_GROUPS.0 != 0;
-                encode_groups(&update.changed, track, out, &mut at);
+                at = encode_update(head, Image::from(&update.changed), out) * UNIT_SIZE;
             }
             Self::Full(record, stamp) => at = encode_full(record, *stamp, out) * UNIT_SIZE,
             Self::Delete(unit) => put(out, &mut at, |bytes| unit.encode(bytes)),

@@ -1,7 +1,6 @@
 //! Upserts and deletes of the host: what changes in the table, and what is emitted for it.
 
 use crate::emit::Delta;
-use crate::track::round_edges;
 use crate::{Entry, Softnic};
 use formats::descriptor::{upsert, Event};
 use formats::flow::BEGUN;
@@ -160,8 +159,7 @@ impl Softnic {
         let first_of_term = entry.stamp.term != term;
         let stamp = Stamp { term, version: entry.stamp.version + 1 };
         let changed = differs.both(self.config.replicate);
-        let edges = round_edges(entry.record.edges, self.tracking.edge_bits);
-        let delta = Delta { changed, groups: entry.record.groups, edges };
+        let delta = Delta { changed, groups: entry.record.groups, edges: entry.record.edges };
         self.amend(at, stamp, differs, change);
         self.emit(at, (!first_of_term).then_some(delta));
     }

@@ -3,21 +3,23 @@
 //! While a copy's bucket is dirty its records are deferred, the snapshot carries them; while the
 //! snapshot runs they travel whole; else in the shortest form whose base the copy holds.
 
-use crate::bucket::CopyState;
+use crate::bucket::{Copy, CopyState};
 use crate::entry::{Entry, PENDING};
 use crate::frame::{Item, IN_FLIGHT_MAX, SCRATCH};
 use crate::track::round_edges;
 use crate::Softnic;
-use formats::flow::Edges;
+use formats::flow::{Edges, Image};
 use formats::limits::*;
-use formats::record::{encode_full, Update};
+use formats::record::{encode_full, encode_update};
 use formats::register::Counter;
-use formats::unit::{kind, Compact, DeleteUnit, Window};
-use formats::{FlowRecord, Groups, Record, Stamp};
+use formats::unit::{kind, Compact, DeleteUnit, UpdateHead, Window};
+use formats::{Groups, Record, Stamp};
 
 /// Whether and how a record may go to a copy now.
 enum Gate {
     Deferred,
+    /// Deferred, and the bucket needs a snapshot: the peer takes no more records this turn.
+    Full,
     Whole,
     Open,
 }
@@ -29,40 +31,43 @@ pub(crate) struct Delta {
     pub(crate) changed: Groups,
     /// Groups that were present.
     pub(crate) groups: Groups,
-    /// The edges that were sent.
+    /// The edges that were there; they were sent as they replicate.
     pub(crate) edges: [Edges; 2],
 }
 
+/// A record of one unit.
+type Unit = [u8; UNIT_SIZE];
 /// Groups that COMPACT carries.
 const COMPACT_GROUPS: Groups = Groups::STATUS.with(Groups::LIFETIME);
 
 impl Softnic {
     /// Emits the entry's state to each copy: what changed, or whole.
+    #[inline]
     pub(crate) fn emit(&mut self, at: u32, delta: Option<Delta>) {
-        let id = self.table[at].id;
-        let bucket = id.bucket();
+        let entry = &self.table[at];
+        let bucket = entry.id.bucket();
+        let delta = delta.filter(|_| entry.goes_by_id());
+        let unit = delta.and_then(|delta| self.one_unit(entry, &delta));
         for copy in 0..2 {
-            let member = self.buckets[bucket as usize].members[copy];
+            let b = &self.buckets[bucket as usize];
+            let (member, state) = (b.members[copy], b.copies[copy]);
             if member == MEMBER_NONE {
                 continue;
             }
-            self.note_installed(at, copy);
-            match (self.gate(bucket, copy), delta) {
+            self.note_installed(at, copy, member, state);
+            match (self.gate(member, state.state), delta) {
                 (Gate::Deferred, _) => self.defer(at, copy),
-                (Gate::Open, Some(delta)) if self.table[at].goes_by_id() => {
-                    self.send_delta(at, copy, &delta);
-                }
+                (Gate::Full, _) => self.defer_full(at, copy),
+                (Gate::Open, Some(delta)) => self.send_delta(at, copy, member, unit, &delta),
                 (Gate::Open | Gate::Whole, _) => self.send_whole(at, copy),
             }
         }
     }
 
     /// Notes that the copy has installed the version it was sent last, before a newer one is sent.
-    fn note_installed(&mut self, at: u32, copy: usize) {
-        let entry = &mut self.table[at];
-        let bucket = &self.buckets[entry.id.bucket() as usize];
-        let state = bucket.copies[copy];
-        let peer = &self.peers[bucket.members[copy] as usize];
+    #[inline]
+    fn note_installed(&mut self, at: u32, copy: usize, member: u8, state: Copy) {
+        let (entry, peer) = (&mut self.table[at], &self.peers[member as usize]);
         if state.state == CopyState::Clean && !state.renewed && entry.sent[copy] <= peer.installed {
             entry.set_installed(copy, true);
         }
@@ -79,17 +84,18 @@ impl Softnic {
         peer.frames_waiting >= self.config.queue_frames_max || peer.in_flight.len() >= IN_FLIGHT_MAX
     }
 
-    fn gate(&mut self, bucket: u16, copy: usize) -> Gate {
-        let b = &self.buckets[bucket as usize];
-        let (member, state) = (b.members[copy], b.copies[copy].state);
+    fn defer_full(&mut self, at: u32, copy: usize) {
+        self.count(Counter::QueueFull);
+        self.mark_dirty(self.table[at].id.bucket(), copy);
+        self.defer(at, copy);
+    }
+
+    #[inline]
+    fn gate(&self, member: u8, state: CopyState) -> Gate {
         match state {
             _ if self.peers[member as usize].session == 0 => Gate::Deferred,
             CopyState::Dirty => Gate::Deferred,
-            _ if self.queue_is_full(member) => {
-                self.count(Counter::QueueFull);
-                self.mark_dirty(bucket, copy);
-                Gate::Deferred
-            }
+            _ if self.queue_is_full(member) => Gate::Full,
             CopyState::Sweeping => Gate::Whole,
             CopyState::Clean | CopyState::Waiting => Gate::Open,
         }
@@ -97,8 +103,10 @@ impl Softnic {
 
     /// Sends an entry whole to a copy, or defers it.
     pub(crate) fn send_or_defer(&mut self, at: u32, copy: usize) {
-        match self.gate(self.table[at].id.bucket(), copy) {
+        let b = &self.buckets[self.table[at].id.bucket() as usize];
+        match self.gate(b.members[copy], b.copies[copy].state) {
             Gate::Deferred => self.defer(at, copy),
+            Gate::Full => self.defer_full(at, copy),
             Gate::Whole | Gate::Open => self.send_whole(at, copy),
         }
     }
@@ -109,6 +117,7 @@ impl Softnic {
         self.sent_inline(at, copy, member, sequence);
     }
 
+    #[inline]
     fn sent_inline(&mut self, at: u32, copy: usize, member: u8, sequence: u64) {
         self.table[at].sent[copy] = sequence;
         self.peers[member as usize].emitted += 1;
@@ -127,31 +136,31 @@ impl Softnic {
         let mut scratch = SCRATCH;
         let units = if entry.is_tombstone() {
             Record::DeleteKeyed(entry.record.key, stamp).encode(&mut scratch)
-        } else if self.is_image(&entry.record) {
-            encode_full(&entry.record, stamp, &mut scratch)
         } else {
-            encode_full(&self.image(&entry.record), stamp, &mut scratch)
+            encode_full(self.replicating().image(&entry.record), stamp, &mut scratch)
         };
         self.append(member, &scratch[..units * UNIT_SIZE], Some(item))
     }
 
-    /// Appends the shortest record that says what changed since the version before.
-    fn send_delta(&mut self, at: u32, copy: usize, delta: &Delta) {
-        let entry = &self.table[at];
-        let member = self.buckets[entry.id.bucket() as usize].members[copy];
+    /// Appends the shortest record that says what changed since the version before: one unit, or UPDATE.
+    #[inline]
+    fn send_delta(&mut self, at: u32, copy: usize, member: u8, unit: Option<Unit>, delta: &Delta) {
         let item = Some(Item::Flow(at));
-        let sequence = if let Some(unit) = self.one_unit(entry, delta) {
-            self.append(member, &unit, item)
-        } else {
-            let update = Record::Update(self.update_of(entry, delta.changed));
-            self.append_record(member, &update, item)
+        let sequence = match unit {
+            Some(unit) => self.append(member, &unit, item),
+            None => {
+                let mut scratch = SCRATCH;
+                let units = self.encode_update(&self.table[at], delta.changed, &mut scratch);
+                self.append(member, &scratch[..units * UNIT_SIZE], item)
+            }
         };
         self.sent_inline(at, copy, member, sequence);
     }
 
     /// The end of a flow, its status, or the edges that one packet moved, if no more is to be said: most
     /// changes, written without the room that larger records need.
-    fn one_unit(&self, entry: &Entry, delta: &Delta) -> Option<[u8; UNIT_SIZE]> {
+    #[inline]
+    fn one_unit(&self, entry: &Entry, delta: &Delta) -> Option<Unit> {
         let (changed, record) = (delta.changed, &entry.record);
         let Stamp { term, version } = entry.stamp;
         let (units, term_low, flow_id, version_low) = (1, term.0 as u8, entry.id.0, version as u16);
@@ -174,8 +183,9 @@ impl Softnic {
             };
             unit.encode(&mut bytes);
         } else if changed == Groups::EDGES && delta.groups.has(changed) {
-            let edges = round_edges(record.edges, self.tracking.edge_bits);
-            let (sender, unit) = Window::between(&delta.edges, &edges)?;
+            let [old, new] =
+                [delta.edges, record.edges].map(|edges| round_edges(edges, self.tracking.edge_bits));
+            let (sender, unit) = Window::between(&old, &new)?;
             let kind = Window::kind_of(sender);
             Window { kind, units, term_low, flow_id, version_low, ..unit }.encode(&mut bytes);
         } else {
@@ -184,14 +194,11 @@ impl Softnic {
         Some(bytes)
     }
 
-    fn update_of(&self, entry: &Entry, changed: Groups) -> Update {
+    fn encode_update(&self, entry: &Entry, changed: Groups, out: &mut [u8]) -> usize {
         let Stamp { term, version } = entry.stamp;
-        Update {
-            flow_id: entry.id,
-            term_low: term.0 as u8,
-            version,
-            base_distance: 1,
-            changed: FlowRecord { groups: changed, ..self.image(&entry.record) },
-        }
+        let (flow_id, term_low) = (entry.id.0, term.0 as u8);
+        let head = UpdateHead { term_low, flow_id, version, base_distance: 1, ..UpdateHead::default() };
+        let image = Image { groups: changed, ..self.replicating().image(&entry.record) };
+        encode_update(head, image, out)
     }
 }

@@ -44,10 +44,31 @@ pub(crate) enum Item {
 #[derive(Debug, Default)]
 pub(crate) struct Frame {
     bytes: Vec<u8>,
-    units: usize,
     records: u16,
     sequence: u64,
     items: Vec<Item>,
+}
+
+impl Frame {
+    /// Whether it is open and has room for these bytes below the limit.
+    #[inline]
+    fn takes(&self, count: usize, bytes_max: usize) -> bool {
+        self.records > 0 && self.bytes.len() + count <= bytes_max
+    }
+
+    /// Appends a record; returns the frame's sequence.
+    #[inline(always)]
+    fn push(&mut self, units: &[u8], item: Option<Item>) -> u64 {
+        self.bytes.extend_from_slice(units);
+        self.records += 1;
+        if let Some(item) = item {
+            // Records of one snapshot follow each other: one note a frame is enough.
+            if self.items.last() != Some(&item) {
+                self.items.push(item);
+            }
+        }
+        self.sequence
+    }
 }
 
 /// A frame whose fate is unknown.
@@ -82,31 +103,26 @@ impl Outbox {
 }
 
 impl Softnic {
-    /// Appends a record to the peer's frame of the sync link; returns the frame's sequence.
-    #[inline]
+    /// Appends a record to the peer's frame of the sync link; returns the frame's sequence. Compiled into its
+    /// callers, which know how long most records are.
+    #[inline(always)]
     pub(crate) fn append(&mut self, peer: u8, units: &[u8], item: Option<Item>) -> u64 {
-        let limit = self.config.frame_units() * UNIT_SIZE;
-        if self.peers[peer as usize].frame.units * UNIT_SIZE + units.len() > limit {
-            self.close(peer);
+        let bytes_max = FRAME_HEADER_SIZE + self.config.frame_units() * UNIT_SIZE;
+        if !self.peers[peer as usize].frame.takes(units.len(), bytes_max) {
+            self.open(peer);
         }
+        self.peers[peer as usize].frame.push(units, item)
+    }
+
+    /// Closes the peer's frame under construction, if there is one, and opens the next.
+    fn open(&mut self, peer: u8) {
+        self.close(peer);
         let p = &mut self.peers[peer as usize];
-        if p.frame.records == 0 {
-            p.sent_sequence[0] += 1;
-            p.frame.sequence = p.sent_sequence[0];
-            p.frame.bytes = self.outbox.buffers.pop().unwrap_or_default();
-            p.frame.bytes.resize(FRAME_HEADER_SIZE, 0);
-            p.frame.items = self.outbox.lists.pop().unwrap_or_default();
-        }
-        p.frame.bytes.extend_from_slice(units);
-        p.frame.units += units.len() / UNIT_SIZE;
-        p.frame.records += 1;
-        if let Some(item) = item {
-            // Records of one snapshot follow each other: one note a frame is enough.
-            if p.frame.items.last() != Some(&item) {
-                p.frame.items.push(item);
-            }
-        }
-        p.frame.sequence
+        p.sent_sequence[0] += 1;
+        p.frame.sequence = p.sent_sequence[0];
+        p.frame.bytes = self.outbox.buffers.pop().unwrap_or_default();
+        p.frame.bytes.resize(FRAME_HEADER_SIZE, 0);
+        p.frame.items = self.outbox.lists.pop().unwrap_or_default();
     }
 
     /// Encodes and appends a record.

@@ -3,23 +3,38 @@
 //! All keep the bucket's count and sum, and the gauges. Groups outside [`crate::Config::replicate`]
 //! are stored, but are no part of the image.
 
+use crate::track::round_edges;
 use crate::Softnic;
+use formats::flow::Image;
 use formats::register::Counter;
-use formats::{FlowRecord, Groups, Stamp};
+use formats::{FlowDigester, FlowRecord, Groups, Stamp};
 
-impl Softnic {
-    /// The record with the groups that replicate.
+/// How records replicate.
+#[derive(Clone, Copy)]
+pub(crate) struct Replicating {
+    groups: Groups,
+    edge_bits: u32,
+}
+
+impl Replicating {
+    /// What of a record replicates.
     #[inline]
-    pub(crate) fn image(&self, record: &FlowRecord) -> FlowRecord {
-        let edges = crate::track::round_edges(record.edges, self.tracking.edge_bits);
-        FlowRecord { groups: Groups(record.groups.0 & self.config.replicate.0), edges, ..*record }
+    pub(crate) fn image(self, record: &FlowRecord) -> Image<'_> {
+        let (groups, edges) = (record.groups.both(self.groups), round_edges(record.edges, self.edge_bits));
+        Image { record, groups, edges }
     }
 
-    /// Whether the record is its own image.
+    /// As a record of its own.
+    pub(crate) fn record(self, record: &FlowRecord) -> FlowRecord {
+        let Image { groups, edges, .. } = self.image(record);
+        FlowRecord { groups, edges, ..*record }
+    }
+}
+
+impl Softnic {
     #[inline]
-    pub(crate) fn is_image(&self, record: &FlowRecord) -> bool {
-        let rounds = self.tracking.edge_bits != 0 && record.groups.has(Groups::EDGES);
-        self.config.replicate.has(record.groups) && !rounds
+    pub(crate) fn replicating(&self) -> Replicating {
+        Replicating { groups: self.config.replicate, edge_bits: self.tracking.edge_bits }
     }
 
     /// The flow's contribution to its bucket's sum.
@@ -33,11 +48,7 @@ impl Softnic {
                 .wrapping_add(record.key.src as u64)
                 .wrapping_add(record.key.dst as u64);
         }
-        if self.is_image(record) {
-            self.digester.flow_digest(record)
-        } else {
-            self.digester.flow_digest(&self.image(record))
-        }
+        self.digester.flow_digest(self.replicating().image(record))
     }
 
     /// Makes the entry live with this record.
@@ -76,7 +87,7 @@ impl Softnic {
     }
 
     /// Changes these groups of a live entry in place; its digest follows by their share alone.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn amend(
         &mut self,
         at: u32,
@@ -88,37 +99,22 @@ impl Softnic {
         if translates {
             self.unlink_alias(at);
         }
-        let entry = &self.table[at];
+        let replicating = self.replicating();
+        let entry = &mut self.table[at];
         assert!(entry.is_live(), "only live flows are amended");
-        let (id, old) = (entry.id, entry.digest);
-        let by_parts = !self.config.linear_digest();
-        let rest = if by_parts { self.digest_without(at, changed) } else { 0 };
-        change(&mut self.table[at].record);
-        let record = &self.table[at].record;
-        let digest = if !by_parts {
-            self.contribution(record)
-        } else if self.is_image(record) {
-            self.digester.with(rest, record, changed)
-        } else {
-            self.digester.with(rest, &self.image(record), changed)
+        let before = self.digester.part(replicating.image(&entry.record), changed);
+        change(&mut entry.record);
+        let now = self.digester.part(replicating.image(&entry.record), changed);
+        let digest = match self.config.linear_digest() {
+            true => self.contribution(&self.table[at].record),
+            false => FlowDigester::changed(entry.digest, before, now),
         };
         let entry = &mut self.table[at];
+        let bucket = &mut self.buckets[entry.id.bucket() as usize];
+        bucket.sum = bucket.sum.wrapping_add(digest.wrapping_sub(entry.digest));
         (entry.stamp, entry.digest) = (stamp, digest);
-        let bucket = &mut self.buckets[id.bucket() as usize];
-        bucket.sum = bucket.sum.wrapping_add(digest.wrapping_sub(old));
         if translates {
             self.link_alias(at);
-        }
-    }
-
-    /// What is left of the entry's digest without these groups.
-    #[inline]
-    fn digest_without(&self, at: u32, groups: Groups) -> u64 {
-        let entry = &self.table[at];
-        if self.is_image(&entry.record) {
-            self.digester.without(entry.digest, &entry.record, groups)
-        } else {
-            self.digester.without(entry.digest, &self.image(&entry.record), groups)
         }
     }
 

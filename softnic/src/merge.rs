@@ -194,7 +194,8 @@ impl Softnic {
 
     fn send_proposal(&mut self, target: u8, at: u32, term: Term) {
         let entry = &self.table[at];
-        let merge = Record::Merge(entry.id.bucket(), term, self.image(&entry.record), entry.stamp);
+        let merge =
+            Record::Merge(entry.id.bucket(), term, self.replicating().record(&entry.record), entry.stamp);
         let sequence = self.append_record(target, &merge, Some(Item::Proposal(at)));
         // While a bucket is proposed nothing else is sent of it: the mark is free for this.
         self.table[at].sent = [sequence; 2];

@@ -288,7 +288,7 @@ impl Softnic {
                 Some(at) => self.table[at].stamp.version,
                 None => formats::hash::first_version(self.version_clock_us, known),
             };
-            let full = Record::Full(self.image(&record), formats::Stamp { term, version });
+            let full = Record::Full(self.replicating().record(&record), formats::Stamp { term, version });
             let sequence = self.append_record(peer, &full, Some(Item::Sweep(sweep.bucket)));
             self.count(Counter::RecordsSwept);
             if let Some(at) = found {
