@@ -18,8 +18,34 @@ pub(crate) fn key_is_sound(key: &FlowKey) -> bool {
 }
 
 impl Softnic {
-    pub(crate) fn upsert(&mut self, id: FlowId, flags: u8, cookie: u32, record: &FlowRecord) {
+    pub(crate) fn upsert(
+        &mut self,
+        id: FlowId,
+        guess: Option<u32>,
+        flags: u8,
+        cookie: u32,
+        record: &FlowRecord,
+    ) {
         self.books.upserts += 1;
+        if flags == 0 && self.owns(id.bucket()) {
+            if let Some(at) = guess.filter(|at| self.restates(*at, cookie, &record.key)) {
+                let audit = self.audit;
+                self.table[at].note_host(cookie, audit);
+                return self.change_flow(at, record, self.host_groups(at, record.groups));
+            }
+        }
+        self.upsert_any(id, flags, cookie, record);
+    }
+
+    /// Whether the host states the life of this entry once more: most upserts do.
+    #[inline]
+    fn restates(&self, at: u32, cookie: u32, key: &FlowKey) -> bool {
+        let entry = &self.table[at];
+        entry.is_known() && entry.record.key == *key && (cookie == 0 || entry.cookie == cookie)
+    }
+
+    /// Any upsert.
+    fn upsert_any(&mut self, id: FlowId, flags: u8, cookie: u32, record: &FlowRecord) {
         if !key_is_sound(&record.key) {
             self.books.malformed += 1;
             return self.count(Counter::CommandsMalformed);
@@ -50,15 +76,14 @@ impl Softnic {
                 }
             },
         };
-        self.table[at].audit = self.audit;
         let renews = flags & (upsert::NEW | upsert::JOIN) != 0 || self.is_reborn(at, cookie);
+        let audit = self.audit;
         let entry = &mut self.table[at];
         if renews || !entry.is_live() || entry.record.key != record.key {
-            entry.cookie = cookie;
+            (entry.cookie, entry.audit) = (cookie, audit);
             self.make_flow(at, flags, record);
         } else {
-            // 0 says that the event did not name the life, not that the life has no name.
-            entry.cookie = if cookie == 0 { entry.cookie } else { cookie };
+            entry.note_host(cookie, audit);
             self.change_flow(at, record, self.host_groups(at, record.groups));
         }
     }
@@ -134,25 +159,35 @@ impl Softnic {
     }
 
     /// Merges these groups of a record; emits what differs of the replicated ones.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn change_flow(&mut self, at: u32, record: &FlowRecord, groups: Groups) {
         let entry = &mut self.table[at];
         let differs = entry.record.difference(record).both(groups);
         if differs.is_empty() {
-            entry.record.merge_some(record, groups);
+            // Only the remaining lifetime may be another.
+            if groups.has(Groups::LIFETIME) {
+                entry.record.lifetime_s = record.lifetime_s;
+            }
             return self.count(Counter::FlowsUnchanged);
         }
-        let (stamp, merge) = (entry.stamp, |own: &mut FlowRecord| own.merge_some(record, groups));
+        self.change_groups(at, record, groups, differs);
+    }
+
+    /// Merges these groups of a record, some of which differ. Apart, so that restating costs no more than
+    /// comparing.
+    #[inline(never)]
+    fn change_groups(&mut self, at: u32, record: &FlowRecord, groups: Groups, differs: Groups) {
         if differs.both(self.config.replicate).is_empty() {
-            self.amend(at, stamp, differs, merge);
+            let stamp = self.table[at].stamp;
+            self.amend(at, stamp, differs, |own| own.merge_some(record, groups));
             return self.count(Counter::FlowsUnchanged);
         }
         self.count(Counter::FlowsChanged);
-        self.write_change(at, differs, merge);
+        self.write_change(at, differs, |own| own.merge_some(record, groups));
     }
 
     /// Writes a new version of a flow and emits what changed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write_change(&mut self, at: u32, differs: Groups, change: impl FnOnce(&mut FlowRecord)) {
         let entry = &self.table[at];
         let term = self.buckets[id_bucket(entry.id)].term;
@@ -164,7 +199,7 @@ impl Softnic {
         self.emit(at, (!first_of_term).then_some(delta));
     }
 
-    pub(crate) fn delete(&mut self, id: FlowId, cookie: u32, key: &FlowKey) {
+    pub(crate) fn delete(&mut self, id: FlowId, guess: Option<u32>, cookie: u32, key: &FlowKey) {
         self.books.deletes += 1;
         if !key_is_sound(key) {
             self.books.malformed += 1;
@@ -173,7 +208,7 @@ impl Softnic {
         if !self.owns(id.bucket()) {
             return self.count(Counter::CommandsNotOwner);
         }
-        let found = self.table.find(id, key);
+        let found = self.table.find_at(guess, id, key);
         if let Some(at) = found.filter(|at| self.table[*at].is_waiting()) {
             self.count(Counter::FlowsEnded);
             return self.drop_waiting(at);

@@ -1,7 +1,8 @@
 //! Commands of the host, told apart. Anything that cannot be meant is counted and dropped.
 //!
 //! A batch is hashed before the first of it is looked up, so that what it needs of the table is asked
-//! for together. What a command then finds is looked up anew: those before it may have moved it.
+//! for together. What was found then is a guess when a command is performed: those before it may have
+//! moved it.
 
 use crate::bucket::CopyState;
 use crate::frame::Item;
@@ -45,9 +46,11 @@ impl Softnic {
                 self.table.prefetch_set(*id);
                 prefetch_line(&self.buckets[id.bucket() as usize]);
             }
+            let mut guesses = [None; BATCH_COMMANDS];
             let mut absent_count = 0;
-            for id in &ids[..batch.len()] {
-                match self.table.holder(*id) {
+            for (guess, id) in guesses.iter_mut().zip(&ids[..batch.len()]) {
+                *guess = self.table.holder(*id);
+                match *guess {
                     Some(at) => self.table.prefetch_entry(at),
                     None => {
                         self.table.prefetch_free(absent_count);
@@ -55,18 +58,26 @@ impl Softnic {
                     }
                 }
             }
-            for (id, command) in ids.iter().zip(batch) {
-                self.take_command(command, *id);
+            for ((id, guess), command) in ids.iter().zip(guesses).zip(batch) {
+                self.take_command(command, *id, guess);
             }
         }
     }
 
-    /// Takes a command about the flow of this id, or about none.
-    pub(crate) fn take_command(&mut self, command: &Command, id: FlowId) {
+    /// Takes a command about the flow of this id, or about none; `guess` is where its entry may be.
+    #[inline]
+    pub(crate) fn take_command(&mut self, command: &Command, id: FlowId, guess: Option<u32>) {
         self.count(Counter::Commands);
         match *command {
-            Command::Upsert { flags, cookie, ref record } => self.upsert(id, flags, cookie, record),
-            Command::Delete { cookie, ref key } => self.delete(id, cookie, key),
+            Command::Upsert { flags, cookie, ref record } => self.upsert(id, guess, flags, cookie, record),
+            Command::Delete { cookie, ref key } => self.delete(id, guess, cookie, key),
+            _ => self.take_rare(command, id),
+        }
+    }
+
+    fn take_rare(&mut self, command: &Command, id: FlowId) {
+        match *command {
+            Command::Upsert { .. } | Command::Delete { .. } => unreachable!("taken"),
             Command::Confirm { cookie, ref key } => self.confirm(id, cookie, key),
             Command::Peer { peer, session } => {
                 if self.known(peer) {

@@ -31,8 +31,7 @@ impl Softnic {
         let audit = self.audit;
         let entry = &mut self.table[at];
         entry.set_unnamed(false);
-        entry.cookie = if cookie == 0 { entry.cookie } else { cookie };
-        entry.audit = audit;
+        entry.note_host(cookie, audit);
     }
 
     /// The groups of an upsert that are the host's to write: not those that packets have written.

@@ -81,6 +81,18 @@ impl Entry {
     pub(crate) fn is_live(&self) -> bool {
         self.flags & LIVE != 0
     }
+    /// Live, and not made by a packet that the host has yet to name.
+    #[inline]
+    pub(crate) fn is_known(&self) -> bool {
+        self.flags & (LIVE | WAITING | UNNAMED) == LIVE
+    }
+    /// The host stated the flow: the running audit has seen it, and it may have told its name. Cookie 0 says
+    /// that the event did not name the life, not that the life has no name.
+    #[inline]
+    pub(crate) fn note_host(&mut self, cookie: u32, audit: u16) {
+        self.cookie = if cookie == 0 { self.cookie } else { cookie };
+        self.audit = audit;
+    }
     #[inline]
     pub(crate) fn is_tombstone(&self) -> bool {
         self.flags & TOMBSTONE != 0

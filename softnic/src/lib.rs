@@ -310,7 +310,7 @@ impl Softnic {
     /// Takes a command of the host.
     pub fn command(&mut self, now: Now, command: &Command) {
         self.advance(now);
-        self.take_command(command, self.id_of(command));
+        self.take_command(command, self.id_of(command), None);
     }
 
     /// Takes commands in their order, as [`Softnic::command`] would one by one; the table's cache misses

@@ -152,6 +152,13 @@ impl Table {
         }
     }
 
+    /// As [`Table::find`], without a search if the flow lives where a look-up of the id led before.
+    #[inline]
+    pub(crate) fn find_at(&self, guess: Option<u32>, id: FlowId, key: &FlowKey) -> Option<u32> {
+        let lives = |at: &u32| self[*at].is_live() && self[*at].record.key == *key;
+        guess.filter(lives).or_else(|| self.find(id, key))
+    }
+
     #[cold]
     fn find_overflow(&self, id: FlowId, key: &FlowKey) -> Option<u32> {
         self.overflow.get(&(id.bucket(), key.canonical().0)).copied()
