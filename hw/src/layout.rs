@@ -161,8 +161,11 @@ const _: () = assert!(ENTRY_BITS % 36 == 0 && ENTRY_BITS % 72 == 0);
 pub fn pack(entry: &Entry) -> [u32; ENTRY_WORDS] {
     let mut words = [0; ENTRY_WORDS];
     for (field, value) in FIELDS.iter().zip(values(entry)) {
-        for bit in (0..field.bits).filter(|bit| value >> bit & 1 != 0) {
-            words[(field.at + bit) / 32] |= 1 << ((field.at + bit) % 32);
+        // A value may carry bits above its field.
+        let mut rest = value & (u128::MAX >> (128 - field.bits));
+        for (word, shift) in pieces(*field) {
+            words[word] |= (rest << shift) as u32;
+            rest >>= 32 - shift;
         }
     }
     words
@@ -170,8 +173,18 @@ pub fn pack(entry: &Entry) -> [u32; ENTRY_WORDS] {
 
 /// Reads a field of a word.
 pub fn get(words: &[u32], field: Field) -> u128 {
-    let bit = |at: usize| u128::from(words[at / 32] >> (at % 32) & 1);
-    (0..field.bits).map(|n| bit(field.at + n) << n).fold(0, |sum, bit| sum | bit)
+    let (mut value, mut bits) = (0, 0);
+    for (word, shift) in pieces(field) {
+        value |= u128::from(words[word] >> shift) << bits;
+        bits += 32 - shift;
+    }
+    value & (u128::MAX >> (128 - field.bits))
+}
+
+/// The words a field lies in, and where it begins in each.
+fn pieces(field: Field) -> impl Iterator<Item = (usize, usize)> {
+    let (first, last) = (field.at / 32, (field.at + field.bits - 1) / 32);
+    (first..=last).map(move |word| (word, if word == first { field.at % 32 } else { 0 }))
 }
 
 /// The entry that a port carries.

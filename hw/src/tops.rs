@@ -72,6 +72,8 @@ tops! {
     same_flow: table::SameFlow {};
     tags: table::Tags { S = 10, T = 30, V = 31 };
     flow_table: table::Table { S = 10, T = 30, V = 31, A = 12 };
+    difference: table::Difference {};
+    flows: table::Flows { S = 10, T = 30, V = 31, A = 12 };
     record: record::RecordBuilder {};
 }
 

@@ -27,8 +27,12 @@ pub struct LoopMemory<const W: usize, const A: usize, const E: usize> {
     /// The low end of its word as the RAM held it, [`LOOP_EARLY`] cycles later: without what the [`LOOP_BEHIND`]
     /// accesses before wrote.
     pub early_word: Signal<Out, Bits<E>>,
+    /// Its word, one cycle before `word`: without what the two accesses before make of it.
+    pub late_word: Signal<Out, Bits<W>>,
     /// Its word, [`LOOP_LATENCY`] cycles later.
     pub word: Signal<Out, Bits<W>>,
+    /// With `word`: whether the last access was to the same place, and the one before that.
+    pub repeats: Signal<Out, Bits<2>>,
     /// The place that `word` belongs to gets a new word at this clock.
     pub write: Signal<In, Bit>,
     /// The new word.
@@ -40,7 +44,9 @@ pub struct LoopMemory<const W: usize, const A: usize, const E: usize> {
     near1: [DFF<Bit>; 4],
     near2: [DFF<Bit>; 3],
     near3: [DFF<Bit>; 2],
-    near4: DFF<Bit>,
+    near4: DFF<Bits<2>>,
+    /// Nearest pair, as `repeats` has it.
+    near3_bits: Signal<Local, Bits<2>>,
     written: DFF<Bit>,
     written_word: DFF<Bits<W>>,
     /// Taken along before the RAM has answered.
@@ -82,7 +88,12 @@ impl<const W: usize, const A: usize, const E: usize> Logic for LoopMemory<W, A, 
         for k in 0..2 {
             self.near3[k].d.next = self.near2[k].q.val();
         }
-        self.near4.d.next = self.near3[0].q.val();
+        self.near3_bits.next = 0.into();
+        for k in 0..2 {
+            self.near3_bits.next = self.near3_bits.val().replace_bit(k, self.near3[k].q.val());
+        }
+        self.near4.d.next = self.near3_bits.val();
+        self.repeats.next = self.near4.q.val();
 
         self.memory.clock.next = self.clock.val();
         self.memory.read_address.next = self.address.val();
@@ -109,12 +120,13 @@ impl<const W: usize, const A: usize, const E: usize> Logic for LoopMemory<W, A, 
         if self.written.q.val() & self.near2[2].q.val() {
             self.word3.d.next = self.written_word.q.val();
         }
+        self.late_word.next = self.word3.q.val();
         self.word4.d.next = self.word3.q.val();
         if self.written.q.val() & self.near3[1].q.val() {
             self.word4.d.next = self.written_word.q.val();
         }
         self.word.next = self.word4.q.val();
-        if self.written.q.val() & self.near4.q.val() {
+        if self.written.q.val() & self.near4.q.val().get_bit(0) {
             self.word.next = self.written_word.q.val();
         }
     }

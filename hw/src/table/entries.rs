@@ -66,6 +66,10 @@ pub struct Table<const S: usize, const T: usize, const V: usize, const A: usize>
     pub out_place: Signal<Out, Bits<A>>,
     /// What lies there.
     pub out_entry: Signal<Out, Bits<1296>>,
+    /// The same a cycle earlier, without what the two requests before make of it.
+    pub late_entry: Signal<Out, Bits<1296>>,
+    /// With the answer: whether the last request was about the same place, and the one before that.
+    pub out_repeats: Signal<Out, Bits<2>>,
     /// The answer's entry changes at this clock; only if it was found or made.
     pub write: Signal<In, Bit>,
     /// To this.
@@ -124,6 +128,8 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Default for
             out_freed: Default::default(),
             out_place: Default::default(),
             out_entry: Default::default(),
+            late_entry: Default::default(),
+            out_repeats: Default::default(),
             write: Default::default(),
             write_entry: Default::default(),
             tags: Default::default(),
@@ -215,6 +221,8 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for T
         self.entries.write.next = self.write.val();
         self.entries.write_word.next = self.write_entry.val();
         self.out_entry.next = self.entries.word.val();
+        self.late_entry.next = self.entries.late_word.val();
+        self.out_repeats.next = self.entries.repeats.val();
 
         // Whose it is: by the key in the RAM, unless one of the five requests before made it.
         self.key[0].d.next = self.in_key.val();

@@ -323,7 +323,7 @@ impl<const S: usize, const T: usize, const V: usize> Logic for Tags<S, T, V> {
             self.watched_set.d.next = self.set[2].q.val();
             self.watched_way.d.next = self.hit.val();
         }
-        self.found4.d.next = self.is_hit.val();
+        self.found4.d.next = self.valid[2].q.val() & self.is_hit.val();
         self.made4.d.next = self.made.val();
         self.freed4.d.next = self.freed.val();
         self.way4.d.next = 0.into();

@@ -5,6 +5,7 @@
 
 pub(crate) mod copier;
 pub(crate) mod flow_hash;
+pub(crate) mod flows;
 pub(crate) mod prim;
 pub(crate) mod record;
 pub(crate) mod registers;
@@ -63,6 +64,8 @@ pub(crate) const BLOCKS: &[Block] = &[
     table::SAME_FLOW,
     table::TAGS,
     table::TABLE,
+    flows::DIFFERENCE,
+    flows::FLOWS,
     record::BLOCK,
 ];
 
