@@ -22,6 +22,39 @@ pub fn step_rows(bytes: usize) -> Rows {
     (0..CRC_BITS).map(row).collect()
 }
 
+/// The matrix of so many bytes alone, on a state of zero: [`step_rows`] without the state.
+pub fn data_rows(bytes: usize) -> Rows {
+    let data = |row: Vec<usize>| row.into_iter().filter_map(|input| input.checked_sub(CRC_BITS)).collect();
+    step_rows(bytes).into_iter().map(data).collect()
+}
+
+/// The matrix of a step over the first `bytes` of a beat of `beat` bytes whose others are zero. Inputs are
+/// the state before the beat, then what [`data_rows`] makes of the whole beat; outputs are the state behind
+/// those bytes, which the zeros, one by one, are taken back from.
+pub fn fold_rows(bytes: usize, beat: usize) -> Rows {
+    let column = |input: usize| match input.checked_sub(CRC_BITS) {
+        None => state_after(1 << input, std::iter::repeat_n(0, bytes)),
+        Some(bit) => (bytes..beat).fold(1 << bit, |state, _| state_before_zero(state)),
+    };
+    let columns: Vec<u32> = (0..2 * CRC_BITS).map(column).collect();
+    let row = |output: usize| (0..2 * CRC_BITS).filter(|input| columns[*input] >> output & 1 == 1).collect();
+    (0..CRC_BITS).map(row).collect()
+}
+
+/// The state behind so many bytes of zero that begin a checksum.
+pub fn state_after_zeros(bytes: usize) -> u32 {
+    state_after(!0, std::iter::repeat_n(0, bytes))
+}
+
+/// The state that a byte of zero made this one of. The polynomial has its top bit, which therefore says
+/// what was shifted out.
+fn state_before_zero(state: u32) -> u32 {
+    (0..8).fold(state, |state, _| {
+        let bit = state >> 31;
+        (state ^ if bit == 1 { POLYNOMIAL } else { 0 }) << 1 | bit
+    })
+}
+
 /// The definition, bit by bit. It is linear, so that single bits give the columns of the matrix.
 fn state_after(state: u32, bytes: impl Iterator<Item = u8>) -> u32 {
     bytes.fold(state, |state, byte| {
@@ -39,5 +72,12 @@ mod tests {
     fn it_is_the_checksum_of_the_frames() {
         // The check value of CRC-32 (ISO-HDLC).
         assert_eq!(!state_after(!0, b"123456789".iter().copied()), 0xcbf4_3926);
+    }
+
+    #[test]
+    fn zeros_are_taken_back() {
+        for state in [1, 0x8000_0000, 0x1234_5678] {
+            assert_eq!(state_before_zero(state_after(state, [0].into_iter())), state);
+        }
     }
 }

@@ -12,6 +12,7 @@ macro_rules! block {
 
 pub mod crc;
 mod export;
+pub mod framer;
 pub mod hash;
 pub mod layout;
 mod lint;

@@ -3,7 +3,7 @@
 //! Enters: a name. Leaves: Verilog that stands alone, with a head that says what made it. A block that is
 //! missing here fails a test, and so does a text that one of three readers objects to.
 
-use crate::{crc, hash, prim, record, table};
+use crate::{crc, framer, hash, prim, record, table};
 
 /// Bytes of a beat on the wide buses.
 const BEAT_BYTES: usize = 64;
@@ -75,6 +75,10 @@ tops! {
     difference: table::Difference {};
     flows: table::Flows { S = 10, T = 30, V = 31, A = 12 };
     record: record::RecordBuilder {};
+    out_buffer: framer::OutBuffer { W = 512, K = 64, U = 4 };
+    framer_512: framer::Framer { W = 512, K = 64, U = 4, T = 7 };
+    framer_256: framer::Framer { W = 256, K = 32, U = 2, T = 4 };
+    framer_128: framer::Framer { W = 128, K = 16, U = 1, T = 4 };
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 pub(crate) mod copier;
 pub(crate) mod flow_hash;
 pub(crate) mod flows;
+pub(crate) mod framer;
+pub(crate) mod out_buffer;
 pub(crate) mod prim;
 pub(crate) mod record;
 pub(crate) mod registers;
@@ -67,6 +69,10 @@ pub(crate) const BLOCKS: &[Block] = &[
     flows::DIFFERENCE,
     flows::FLOWS,
     record::BLOCK,
+    out_buffer::BLOCK,
+    framer::FRAMER_512,
+    framer::FRAMER_256,
+    framer::FRAMER_128,
 ];
 
 impl Block {
