@@ -144,7 +144,9 @@ impl FlowHasher {
 }
 
 /// 32-bit words of a record that enter its digest.
-const DIGEST_WORDS: usize = 34;
+pub const DIGEST_WORDS: usize = 34;
+/// Factors of the mix behind the sum of products.
+pub const MIX_FACTORS: [u64; 2] = [0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb];
 
 /// Keys of the flow digest.
 ///
@@ -193,6 +195,13 @@ impl FlowDigester {
             no_labels: sum(10..12),
             no_nat: sum(12..17),
         }
+    }
+
+    /// The key of each word, in the order of the products: two words each.
+    ///
+    /// For engines that keep them in registers of their own.
+    pub fn keys(&self) -> &[u32] {
+        &self.keys
     }
 
     /// The product of one pair of words.
@@ -297,8 +306,8 @@ impl FlowDigester {
 /// A bijection on 64 bits with full avalanche (the finaliser of SplitMix64, Stafford variant 13).
 #[inline]
 fn mix(mut x: u64) -> u64 {
-    x = (x ^ x >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ x >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x = (x ^ x >> 30).wrapping_mul(MIX_FACTORS[0]);
+    x = (x ^ x >> 27).wrapping_mul(MIX_FACTORS[1]);
     x ^ x >> 31
 }
 

@@ -11,13 +11,17 @@ macro_rules! block {
 }
 
 pub mod crc;
+pub mod digest;
 mod export;
 pub mod framer;
 pub mod hash;
 pub mod layout;
 mod lint;
+pub mod map;
+pub mod marks;
 pub mod prim;
 pub mod record;
+pub mod sums;
 pub mod table;
 pub mod tops;
 pub mod unit;

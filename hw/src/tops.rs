@@ -3,7 +3,7 @@
 //! Enters: a name. Leaves: Verilog that stands alone, with a head that says what made it. A block that is
 //! missing here fails a test, and so does a text that one of three readers objects to.
 
-use crate::{crc, framer, hash, prim, record, table};
+use crate::{crc, digest, framer, hash, map, marks, prim, record, sums, table};
 
 /// Bytes of a beat on the wide buses.
 const BEAT_BYTES: usize = 64;
@@ -79,6 +79,10 @@ tops! {
     framer_512: framer::Framer { W = 512, K = 64, U = 4, T = 7 };
     framer_256: framer::Framer { W = 256, K = 32, U = 2, T = 4 };
     framer_128: framer::Framer { W = 128, K = 16, U = 1, T = 4 };
+    flow_digest: digest::FlowDigest {};
+    bucket_sums: sums::BucketSums { A = 10, P = 11 };
+    marks: marks::Marks { W = 8 };
+    map: map::Map {};
 }
 
 #[cfg(test)]

@@ -3,10 +3,13 @@
 //! A test returns what it finds (it does not panic) and ends by itself, whatever the block does. It finds a
 //! block whose registers started anywhere, that worked on noise, and was reset: a reset that is missing shows.
 
+pub(crate) mod bucket_sums;
 pub(crate) mod copier;
+pub(crate) mod flow_digest;
 pub(crate) mod flow_hash;
 pub(crate) mod flows;
 pub(crate) mod framer;
+pub(crate) mod map;
 pub(crate) mod out_buffer;
 pub(crate) mod prim;
 pub(crate) mod record;
@@ -73,6 +76,10 @@ pub(crate) const BLOCKS: &[Block] = &[
     framer::FRAMER_512,
     framer::FRAMER_256,
     framer::FRAMER_128,
+    flow_digest::BLOCK,
+    bucket_sums::BLOCK,
+    map::MARKS,
+    map::MAP,
 ];
 
 impl Block {
