@@ -1,7 +1,8 @@
 //! In what two words of a flow differ, group by group.
 //!
 //! Enters: two words as an entry lies in a card. Leaves, a cycle later: one bit for each field group, by its
-//! number, and one each for what decides about a life: key, cookie, term, audit. The remaining lifetime is
+//! number (the edges have two, as packets of either direction move them), and one each for what decides
+//! about a life: key, cookie, term, audit. The remaining lifetime is
 //! no difference, and presence is not looked at: both are the caller's.
 //!
 //! Timing: 4 LUT levels, register.
@@ -21,16 +22,26 @@ const LIFE: usize = 9;
 const UNDER: usize = 10;
 /// The audits are not equal.
 const PASS: usize = 11;
+/// The edges that a packet of the reply direction moves; the group's own bit has those of the original
+/// direction.
+const REPLY_EDGES: usize = 12;
 /// Bits of a difference.
-pub(super) const BITS: usize = 12;
+pub(super) const BITS: usize = 13;
 
 /// What is compared for each bit.
 pub(super) fn compared(bit: usize) -> &'static [Field] {
     use field::*;
     if bit < Groups::NAMES.len() {
         return match Groups::NAMES[bit].1 {
+            Groups::STATUS => &[TCP_STATE, STATUS],
+            Groups::EDGES => &[END_ORIGINAL, MAX_END_REPLY],
+            Groups::SCALES => &[SCALE_ORIGINAL, SCALE_REPLY, FLAGS_ORIGINAL, FLAGS_REPLY],
             Groups::LIFETIME => &[CLASS],
-            group => fields(group),
+            Groups::MARK => &[MARK],
+            Groups::LABELS => &[LABELS],
+            Groups::NAT => &[NAT_SRC, NAT_DST, NAT_SRC_PORT, NAT_DST_PORT],
+            Groups::POLICY => &[POLICY],
+            _ => unreachable!("one group"),
         };
     }
     match bit {
@@ -38,23 +49,8 @@ pub(super) fn compared(bit: usize) -> &'static [Field] {
         LIFE => &[COOKIE],
         UNDER => &[TERM],
         PASS => &[AUDIT],
+        REPLY_EDGES => &[END_REPLY, MAX_END_ORIGINAL],
         _ => unreachable!("a difference has no more bits"),
-    }
-}
-
-/// The fields of a group.
-pub(super) fn fields(group: Groups) -> &'static [Field] {
-    use field::*;
-    match group {
-        Groups::STATUS => &[TCP_STATE, STATUS],
-        Groups::EDGES => &[END_ORIGINAL, MAX_END_ORIGINAL, END_REPLY, MAX_END_REPLY],
-        Groups::SCALES => &[SCALE_ORIGINAL, SCALE_REPLY, FLAGS_ORIGINAL, FLAGS_REPLY],
-        Groups::LIFETIME => &[CLASS, LIFETIME],
-        Groups::MARK => &[MARK],
-        Groups::LABELS => &[LABELS],
-        Groups::NAT => &[NAT_SRC, NAT_DST, NAT_SRC_PORT, NAT_DST_PORT],
-        Groups::POLICY => &[POLICY],
-        _ => unreachable!("one group"),
     }
 }
 
@@ -76,13 +72,13 @@ pub struct Difference {
     /// The other.
     pub b: Signal<In, Bits<1296>>,
     /// What differs.
-    pub differs: Signal<Out, Bits<12>>,
+    pub differs: Signal<Out, Bits<13>>,
     mask: [Constant<Bits<1296>>; BITS],
     cookie_at: Constant<Bits<16>>,
     unequal: Signal<Local, Bits<1296>>,
     is_part: Signal<Local, Bit>,
-    parts: Signal<Local, Bits<12>>,
-    found: DFF<Bits<12>>,
+    parts: Signal<Local, Bits<13>>,
+    found: DFF<Bits<13>>,
 }
 
 impl Default for Difference {
@@ -108,7 +104,7 @@ impl Logic for Difference {
         dff_setup!(self, clock, found);
         self.unequal.next = self.a.val() ^ self.b.val();
         self.parts.next = 0.into();
-        for k in 0..12 {
+        for k in 0..13 {
             self.is_part.next = (self.unequal.val() & self.mask[k].val()).any();
             self.parts.next = self.parts.val().replace_bit(k, self.is_part.val());
         }

@@ -5,6 +5,7 @@
 
 pub(crate) mod bucket_sums;
 pub(crate) mod copier;
+mod engine;
 pub(crate) mod flow_digest;
 pub(crate) mod flow_hash;
 pub(crate) mod flows;
@@ -13,6 +14,7 @@ pub(crate) mod map;
 pub(crate) mod out_buffer;
 pub(crate) mod prim;
 pub(crate) mod record;
+mod records;
 pub(crate) mod registers;
 pub(crate) mod sample;
 pub(crate) mod slice;
