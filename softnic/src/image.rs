@@ -168,7 +168,9 @@ impl Softnic {
     /// Frees the tombstones of a bucket that `done` agrees to; forgets listed entries that live again.
     pub(crate) fn free_tombstones(&mut self, bucket: u16, done: impl Fn(&Self, u32) -> bool) {
         let mut list = std::mem::take(&mut self.buckets[bucket as usize].tombstones);
+        // An entry says which set it is taken out of.
         list.iter().for_each(|at| self.table.prefetch_entry(*at));
+        list.iter().for_each(|at| self.table.prefetch_set(self.table[*at].id));
         list.retain(|at| {
             let entry = &mut self.table[*at];
             if !entry.is_tombstone() {

@@ -227,6 +227,8 @@ impl Softnic {
         for _ in 0..due.min(buckets_count) {
             let bucket = self.settle_turn;
             self.settle_turn = (bucket + 1) % buckets_count as u16;
+            let next = &self.buckets[self.settle_turn as usize].tombstones;
+            next.iter().for_each(|at| self.table.prefetch_entry(*at));
             if !self.buckets[bucket as usize].tombstones.is_empty() && self.owns(bucket) {
                 self.free_tombstones(bucket, Self::tombstone_is_settled);
                 self.raise_floor(bucket);
