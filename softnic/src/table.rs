@@ -26,8 +26,9 @@ const CHUNK_ENTRIES: usize = 1024;
 const LINE_SLOTS: usize = 8;
 /// How far ahead of a walk its entries are asked for.
 const AHEAD_SLOTS: usize = 16;
-/// Bytes of an entry that most changes touch: all but what is fixed, translated or labelled.
-const HOT_BYTES: usize = 128;
+/// Bytes of an entry that most changes touch: all but what is fixed, translated or labelled. The incarnation
+/// is the last of them: its product has the scales in it.
+const HOT_BYTES: usize = 132;
 const _: () = assert!(FLOW_ID_BITS - BUCKET_BITS < 31);
 
 fn slot(tag: u32, at: u32) -> u64 {
