@@ -16,7 +16,7 @@
 //!
 //! Budget, one core (`cargo xtask bench engine`): 8 M packets/s with 16 k flows and 3 M with a million; 15 M
 //! and 5 M upserts of the mix that a host sends; ≤ 256 B per flow; a million flows in sync in 1 s of CPU. Met but
-//! for upserts: 7 M and 2.7 M on a machine whose random read of memory takes 196 ns.
+//! for upserts; the README has the figures.
 #![deny(unsafe_code)]
 
 mod acknowledge;
