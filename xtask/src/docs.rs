@@ -8,7 +8,8 @@ use crate::workspace::root;
 type Page = (&'static str, fn() -> String);
 
 /// Every generated page, by its path in the workspace.
-const PAGES: &[Page] = &[("docs/formats.md", formats_page)];
+const PAGES: &[Page] =
+    &[("docs/formats.md", formats_page), (crate::synth::PAGE, crate::synth::rewritten_page)];
 
 fn formats_page() -> String {
     let mut page = String::new();

@@ -15,6 +15,7 @@ mod progress;
 mod prove;
 mod setup;
 mod sim;
+mod synth;
 mod test;
 mod tidy;
 mod verilog;
@@ -52,6 +53,8 @@ enum Task {
     Mutate(mutate::Options),
     /// Prove what holds of the RTL in every run, and list it.
     Prove(prove::Options),
+    /// Synthesise the RTL for two families: speed, size, levels of look-up tables.
+    Synth(synth::Options),
     /// Show that no connection drops when a gateway dies.
     Demo(demo::Options),
     /// Write the generated reference pages, or check that they are fresh.
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Task::Verilog(options) => verilog::run(options),
         Task::Mutate(options) => mutate::run(options),
         Task::Prove(options) => prove::run(options),
+        Task::Synth(options) => synth::run(options),
         Task::Demo(options) => demo::run(options),
         Task::Docs { check } => docs::run(*check),
         Task::Peer(peer) => peer::run(peer),

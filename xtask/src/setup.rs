@@ -64,8 +64,19 @@ pub(crate) fn ensure_conntrackd() -> Result<()> {
     Ok(())
 }
 
+/// Makes sure that Python can make environments of its own. Debian has the module apart from Python, and a
+/// program of that name does not exist: the module itself is asked for.
+pub(crate) fn ensure_venv() -> Result<()> {
+    let has_venv = |_: &str| capture(&mut command(&["python3", "-c", "import ensurepip, venv"])).is_ok();
+    install_unless(&[Tool { program: "python3", package: "python3-venv" }], has_venv)
+}
+
 fn install(tools: &[Tool]) -> Result<()> {
-    let packages = missing(tools, present);
+    install_unless(tools, present)
+}
+
+fn install_unless(tools: &[Tool], present: impl Fn(&str) -> bool) -> Result<()> {
+    let packages = missing(tools, &present);
     if packages.is_empty() {
         return Ok(());
     }
@@ -84,7 +95,7 @@ fn install(tools: &[Tool]) -> Result<()> {
         run(&mut command(&["apt-get", "update"]))?;
         run(command(&install).env("DEBIAN_FRONTEND", "noninteractive"))?;
     }
-    let left = missing(tools, present);
+    let left = missing(tools, &present);
     if left.is_empty() {
         return Ok(());
     }

@@ -8,7 +8,7 @@ use crate::command::{capture, cargo, run as run_command};
 use crate::error::{Error, Result};
 use crate::interrupt::check;
 use crate::progress::say;
-use crate::{demo, setup, sim, tidy};
+use crate::{demo, setup, sim, synth, tidy};
 use std::time::Instant;
 
 /// Seeds of the simulator in the gate and in the long gate.
@@ -18,16 +18,19 @@ const SEEDS_LONG: &str = "0..1000";
 /// A step and what it runs; the flag asks for the long form.
 struct Step {
     name: &'static str,
+    /// Whether the short gate leaves it out.
+    is_long: bool,
     run: fn(bool) -> Result<()>,
 }
 
-const STEPS: [Step; 6] = [
-    Step { name: "setup", run: |_| setup::run_setup() },
-    Step { name: "tidy", run: |_| tidy::run() },
-    Step { name: "tests", run: |_| tests() },
-    Step { name: "simulation", run: simulation },
-    Step { name: "demonstration", run: demonstration },
-    Step { name: "storm", run: storm },
+const STEPS: [Step; 7] = [
+    Step { name: "setup", is_long: false, run: |_| setup::run_setup() },
+    Step { name: "tidy", is_long: false, run: |_| tidy::run() },
+    Step { name: "tests", is_long: false, run: |_| tests() },
+    Step { name: "simulation", is_long: false, run: simulation },
+    Step { name: "demonstration", is_long: false, run: demonstration },
+    Step { name: "storm", is_long: false, run: storm },
+    Step { name: "synthesis", is_long: true, run: |_| synthesis() },
 ];
 
 struct Outcome {
@@ -39,7 +42,7 @@ struct Outcome {
 /// Runs every step.
 pub(crate) fn run(long: bool) -> Result<()> {
     let mut outcomes = Vec::new();
-    for step in &STEPS {
+    for step in STEPS.iter().filter(|step| long || !step.is_long) {
         check()?;
         say(format!("test: {}", step.name));
         let start = Instant::now();
@@ -102,6 +105,11 @@ fn storm(long: bool) -> Result<()> {
         fullload::run_minute()?;
     }
     Ok(())
+}
+
+/// Minutes of place and route, unless nothing has changed since the last time.
+fn synthesis() -> Result<()> {
+    synth::run(&synth::Options { check: true, ..synth::Options::default() })
 }
 
 #[cfg(test)]

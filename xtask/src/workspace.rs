@@ -2,7 +2,7 @@
 
 use crate::command::{capture, cargo, command, run};
 use crate::error::{Error, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The folder of the top-level `Cargo.toml`.
 pub(crate) fn root() -> PathBuf {
@@ -21,11 +21,16 @@ pub(crate) fn metadata() -> Result<serde_json::Value> {
 /// Builds the release binary `name` of `package` and returns its path.
 pub(crate) fn build(package: &str, name: &str) -> Result<PathBuf> {
     run(&mut cargo(&["build", "--release", "--quiet", "--package", package, "--bin", name]))?;
+    Ok(target()?.join("release").join(name))
+}
+
+/// The folder of everything that is built.
+pub(crate) fn target() -> Result<PathBuf> {
     let metadata = metadata()?;
-    let target = metadata["target_directory"]
-        .as_str()
-        .ok_or_else(|| Error::Unexpected("`cargo metadata` names no target directory".into()))?;
-    Ok(Path::new(target).join("release").join(name))
+    let target = metadata["target_directory"].as_str();
+    target
+        .map(PathBuf::from)
+        .ok_or_else(|| Error::Unexpected("`cargo metadata` names no target directory".into()))
 }
 
 /// Files of the working tree that git tracks or would track.
