@@ -10,7 +10,9 @@ macro_rules! block {
     };
 }
 
+pub mod counters;
 pub mod crc;
+pub mod csr;
 pub mod digest;
 mod export;
 pub mod framer;

@@ -3,7 +3,8 @@
 //! Enters: a name. Leaves: Verilog that stands alone, with a head that says what made it. A block that is
 //! missing here fails a test, and so does a text that one of three readers objects to.
 
-use crate::{crc, digest, framer, hash, map, marks, prim, record, sums, table};
+use crate::{counters, crc, csr, digest, framer, hash, map, marks, prim, record, sums, table};
+use formats::register::Counter;
 
 /// Bytes of a beat on the wide buses.
 const BEAT_BYTES: usize = 64;
@@ -83,6 +84,9 @@ tops! {
     bucket_sums: sums::BucketSums { A = 10, P = 11 };
     marks: marks::Marks { W = 8 };
     map: map::Map {};
+    counters: counters::Counters { C = Counter::COUNT };
+    csr: csr::Csr { S = csr::STORED, V = 32 * csr::STORED, N = csr::SAID, U = 32 * csr::SAID }
+        = csr::Csr::new(&csr::Words::declared());
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod prove;
 use prove::{Verdict, SUBJECTS};
 
 /// Faults: block, line, faulty line, and the property that must fall.
-const FAULTS: [(&str, &str, &str, &str); 24] = [
+const FAULTS: [(&str, &str, &str, &str); 39] = [
     ("fifo", "write_index_d = write_index_q + 32'h1;", "write_index_d = write_index_q + 32'h2;", "order"),
     ("fifo", "has_any_d = level_q != 32'h1;", "has_any_d = 1'b1;", "nothing_from_nothing"),
     ("fifo", "is_full = level_q[top_bit];", "is_full = 1'b0;", "no_more_than_places"),
@@ -55,6 +55,31 @@ const FAULTS: [(&str, &str, &str, &str); 24] = [
         "words[0 + {24'b0, padded[15:8]}]",
         "both_bodies_are_equal",
     ),
+    (
+        "csr",
+        "writes = is_decoded_q & has_data_q & ~answer_valid_q;",
+        "writes = is_decoded_q & ~answer_valid_q;",
+        "write_answers_only_what_came",
+    ),
+    ("csr", "answer_valid_d = 1'b1;", "answer_valid_d = is_known;", "write_is_answered"),
+    ("csr", "if (s_axil_bready) begin", "if (1'b1) begin", "write_answer_is_held"),
+    ("csr", "decodes_d = takes_read;", "decodes_d = s_axil_arvalid;", "read_answers_only_what_came"),
+    ("csr", "chooses_d = decodes_q;", "chooses_d = decodes_q & ~asks_q & ~is_high;", "read_is_answered"),
+    ("csr", "if (read_valid_q & s_axil_rready) begin", "if (read_valid_q) begin", "read_answer_is_held"),
+    ("csr", "s_axil_awready = ~has_address_q & ~reset;", "s_axil_awready = ~reset;", "no_second_address"),
+    ("csr", "s_axil_arready = ~reading_q & ~reset;", "s_axil_arready = ~reset;", "no_second_read"),
+    (
+        "csr",
+        "s_axil_wready = ~has_data_q & ~reset;",
+        "s_axil_wready = ~has_data_q;",
+        "nothing_taken_in_reset",
+    ),
+    ("csr", "if (clear[0] | reset) begin", "if (clear[0]) begin", "nothing_written_in_reset"),
+    ("csr", "is_written_0_d = |write_bytes_q;", "is_written_0_d = 1'b0;", "changes_only_when_written"),
+    ("csr", "is_known = is_known | hits_1_q;", "", "refused_changes_nothing"),
+    ("csr", "answer_d = 32'h2;", "answer_d = 32'h0;", "reserved_is_refused"),
+    ("csr", "if (asks_q & counter_ready) begin", "if (asks_q) begin", "counter_is_asked_until_taken"),
+    ("csr", "asks_d = 1'b1;", "asks_d = 1'b1; read_valid_d = 1'b1;", "counter_is_asked_for_a_read"),
 ];
 
 /// Every property of the block holds, and each has a fault that refutes it.
@@ -92,4 +117,4 @@ macro_rules! proofs {
     };
 }
 
-proofs!(fifo skid arbiter matrix);
+proofs!(fifo skid arbiter matrix csr);

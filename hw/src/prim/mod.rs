@@ -22,6 +22,6 @@ pub use loop_memory::{LoopMemory, LOOP_BEHIND, LOOP_EARLY, LOOP_LATENCY};
 pub use memory::{LutMemory, Memory, MEMORY_LATENCY};
 pub use multiplier::{Multiplier, MULTIPLIER_LATENCY};
 pub use skid::SkidBuffer;
-pub use stream::{StreamIn, StreamOut};
+pub use stream::{LiteIn, LiteOut, StreamIn, StreamOut};
 pub use wires::{Wire, Wires};
 pub use xor::{Rows, XorMatrix};

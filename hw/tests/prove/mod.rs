@@ -5,6 +5,7 @@
 //! that excludes every such run (property-directed reachability). Registers of a block hold anything
 //! before the first clock, which is a reset. Blocks are narrow copies: few bits and places keep it quick.
 
+use hw::csr::{Csr, Words};
 use hw::prim::{Arbiter, Fifo, Rows, SkidBuffer, XorMatrix};
 use std::path::{Path, PathBuf};
 use std::process::{id, Command};
@@ -24,7 +25,7 @@ pub(crate) struct Subject {
 }
 
 /// Every block of which something is proven.
-pub(crate) const SUBJECTS: [Subject; 4] = [
+pub(crate) const SUBJECTS: [Subject; 5] = [
     Subject {
         name: "fifo",
         text: || hw::export("fifo", &mut Fifo::<2, 2, 3>::default()),
@@ -41,6 +42,7 @@ pub(crate) const SUBJECTS: [Subject; 4] = [
         claims: include_str!("arbiter.v"),
     },
     Subject { name: "matrix", text: bodies, claims: include_str!("matrix.v") },
+    Subject { name: "csr", text: registers, claims: include_str!("csr.v") },
 ];
 
 /// Both bodies of one matrix, each as a module. 13 inputs leave a byte that is not whole; Yosys takes
@@ -56,6 +58,12 @@ fn bodies() -> String {
     let rows: Rows = (0..5).map(|_| (0..13).filter(|_| draw()).collect()).collect();
     let body = |name| hw::export(name, &mut XorMatrix::<13, 5>::new(rows.clone()));
     format!("`define VERILATOR\n{}`undef VERILATOR\n{}", body("tables"), body("sums"))
+}
+
+/// Registers of which each kind has one or two.
+fn registers() -> String {
+    let words = Words { stored: [(0x40, true), (0x180, false)], said: [0], enable: 0, counters: 2 };
+    hw::export("csr", &mut Csr::<2, 64, 1, 32>::new(&words))
 }
 
 /// What became of a property.

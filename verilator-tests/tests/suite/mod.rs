@@ -5,6 +5,8 @@
 
 pub(crate) mod bucket_sums;
 pub(crate) mod copier;
+pub(crate) mod counters;
+pub(crate) mod csr;
 mod engine;
 pub(crate) mod flow_digest;
 pub(crate) mod flow_hash;
@@ -82,6 +84,8 @@ pub(crate) const BLOCKS: &[Block] = &[
     bucket_sums::BLOCK,
     map::MARKS,
     map::MAP,
+    counters::BLOCK,
+    csr::BLOCK,
 ];
 
 impl Block {
