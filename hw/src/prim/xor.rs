@@ -32,11 +32,11 @@ impl<const I: usize, const O: usize> XorMatrix<I, O> {
         Self { x: Default::default(), y: Default::default(), _rows: rows }
     }
 
-    /// One XOR per output bit.
+    /// One XOR per output bit, each as a whole: a chain of hundreds makes Yosys run out of stack.
     fn sums(&self) -> String {
         let sum = |(bit, row): (usize, &Vec<usize>)| {
             let terms: Vec<String> = row.iter().map(|input| format!("x[{input}]")).collect();
-            let sum = if terms.is_empty() { "1'b0".to_owned() } else { terms.join(" ^ ") };
+            let sum = if terms.is_empty() { "1'b0".to_owned() } else { format!("^{{{}}}", terms.join(", ")) };
             format!("    y[{bit}] = {sum};\n")
         };
         let sums: String = self._rows.iter().enumerate().map(sum).collect();
