@@ -111,8 +111,8 @@ pub(crate) const PAGE: &str = page::PATH;
 /// Every top, in the order of `hw`.
 fn exported(folder: &Path) -> Result<Vec<Top>> {
     say("synth: exporting the tops");
-    let mut export =
-        cargo(&["run", "--release", "--quiet", "--package", "trine-hw", "--example", "verilog", "--"]);
+    // As it comes: optimising the blocks takes minutes, and saves a second of writing them.
+    let mut export = cargo(&["run", "--quiet", "--package", "trine-hw", "--example", "verilog", "--"]);
     let paths = capture(export.arg(folder))?;
     paths.lines().map(|path| read_top(Path::new(path))).collect()
 }
