@@ -69,7 +69,8 @@ impl<const W: usize, const A: usize, const P: usize> Logic for Fifo<W, A, P> {
         self.not_full.next = !self.is_full.val() & !self.reset.val();
         self.enters.next = self.s_axis.tvalid.val() & self.not_full.val();
         self.leaves.next = self.has_any.q.val() & (self.m_axis.tready.val() | !self.out_valid.q.val());
-        self.s_axis.tready.next = self.not_full.val();
+        // Not by `not_full`, which decides what enters: a simulator would see a loop with who reads it.
+        self.s_axis.tready.next = !self.level.q.val().get_bit(self.top_bit.val().index()) & !self.reset.val();
         self.m_axis.tdata.next = self.out.q.val();
         self.m_axis.tvalid.next = self.out_valid.q.val();
         self.count.next = self.level.q.val();
