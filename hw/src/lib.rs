@@ -21,6 +21,7 @@ pub mod layout;
 mod lint;
 pub mod map;
 pub mod marks;
+pub mod outbound;
 pub mod prim;
 pub mod record;
 pub mod sums;

@@ -3,7 +3,7 @@
 //! Enters: a name. Leaves: Verilog that stands alone, with a head that says what made it. A block that is
 //! missing here fails a test, and so does a text that one of three readers objects to.
 
-use crate::{counters, crc, csr, digest, framer, hash, map, marks, prim, record, sums, table};
+use crate::{counters, crc, csr, digest, framer, hash, map, marks, outbound, prim, record, sums, table};
 use formats::register::Counter;
 
 /// Bytes of a beat on the wide buses.
@@ -87,6 +87,7 @@ tops! {
     counters: counters::Counters { C = Counter::COUNT };
     csr: csr::Csr { S = csr::STORED, V = 32 * csr::STORED, N = csr::SAID, U = 32 * csr::SAID }
         = csr::Csr::new(&csr::Words::declared());
+    outbound: outbound::Outbound { T = 6, Q = 1528 };
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub(crate) mod flows;
 pub(crate) mod framer;
 pub(crate) mod map;
 pub(crate) mod out_buffer;
+pub(crate) mod outbound;
 pub(crate) mod prim;
 pub(crate) mod record;
 mod records;
@@ -76,6 +77,7 @@ pub(crate) const BLOCKS: &[Block] = &[
     flows::DIFFERENCE,
     flows::FLOWS,
     record::BLOCK,
+    outbound::BLOCK,
     out_buffer::BLOCK,
     framer::FRAMER_512,
     framer::FRAMER_256,

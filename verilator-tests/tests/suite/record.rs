@@ -22,29 +22,29 @@ pub(crate) const BLOCK: Block = Block {
     tests: &[Test { name: "random changes", seeds: 0..8, body: records_match }],
 };
 
-const ROOM: usize = FLOW_UNITS_MAX * UNIT_SIZE;
+pub(crate) const ROOM: usize = FLOW_UNITS_MAX * UNIT_SIZE;
 
 /// What the builder is told.
 #[derive(Clone, Copy)]
-struct Change {
-    entry: Entry,
-    id: FlowId,
-    term: Term,
-    delta: bool,
-    changed: Groups,
-    was_groups: Groups,
-    was_edges: [Edges; 2],
+pub(crate) struct Change {
+    pub(crate) entry: Entry,
+    pub(crate) id: FlowId,
+    pub(crate) term: Term,
+    pub(crate) delta: bool,
+    pub(crate) changed: Groups,
+    pub(crate) was_groups: Groups,
+    pub(crate) was_edges: [Edges; 2],
 }
 
 /// What replicates.
 #[derive(Clone, Copy)]
-struct Replication {
-    groups: Groups,
-    edge_bits: u32,
+pub(crate) struct Replication {
+    pub(crate) groups: Groups,
+    pub(crate) edge_bits: u32,
 }
 
 impl Replication {
-    fn drawn(bench: &mut Bench) -> Self {
+    pub(crate) fn drawn(bench: &mut Bench) -> Self {
         let groups = match bench.random().bool() {
             true => Groups::ALL,
             false => sample::groups(bench),
@@ -64,7 +64,7 @@ impl Replication {
     }
 
     /// The record that tells a copy of this change, as the engine's `emit` has it.
-    fn record(&self, change: &Change) -> Record {
+    pub(crate) fn record(&self, change: &Change) -> Record {
         let Change { entry, id, term, .. } = *change;
         let Entry { record, stamp: Stamp { version, .. }, .. } = entry;
         let changed = change.changed.both(self.groups);
@@ -107,7 +107,7 @@ impl Replication {
 }
 
 /// Any change, the short forms often; edges move by a little, a lot, or along their steps.
-fn change(bench: &mut Bench) -> Change {
+pub(crate) fn change(bench: &mut Bench) -> Change {
     let mut entry = sample::entry(bench);
     let mut changed = sample::groups(bench);
     let mut was_groups = sample::groups(bench);
@@ -205,7 +205,7 @@ impl Builder {
 }
 
 /// The units of a record in the room of the largest, and how many they are.
-fn encoded(record: &Record) -> ([u8; ROOM], u8) {
+pub(crate) fn encoded(record: &Record) -> ([u8; ROOM], u8) {
     let mut units = [0; ROOM];
     let count = record.encode(&mut units);
     (units, count as u8)
