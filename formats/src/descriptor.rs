@@ -172,8 +172,16 @@ pub enum Event {
     Compared { peer: u8, bucket: u16, state: BucketState, snapshot: bool },
     /// A flow record came from a member that does not own the bucket here; counted, not applied.
     NotOwner { peer: u8, bucket: u16 },
-    /// A proposal after a split, and what is here.
-    Merge { peer: u8, bucket: u16, term: Term, theirs: FlowRecord, ours: Option<FlowRecord>, ours_term: Term },
+    /// A proposal after a split, and what is here, or was until it `ended` here.
+    Merge {
+        peer: u8,
+        bucket: u16,
+        term: Term,
+        theirs: FlowRecord,
+        ours: Option<FlowRecord>,
+        ours_term: Term,
+        ended: bool,
+    },
     /// A flow of a scan.
     Row { token: u64, cookie: u32, record: FlowRecord, stamp: Stamp },
     /// A scan is over.
@@ -409,11 +417,12 @@ impl Event {
                 (h.peer, h.bucket, h.state, h.flags) = (*peer, *bucket, *state as u8, u8::from(*snapshot));
             }),
             Self::NotOwner { peer, bucket } => Slot::new(8).with(|h| (h.peer, h.bucket) = (*peer, *bucket)),
-            Self::Merge { peer, bucket, term, theirs, ours, ours_term } => {
+            Self::Merge { peer, bucket, term, theirs, ours, ours_term, ended } => {
                 let slot = Slot::new(9)
                     .with(|h| {
                         (h.peer, h.bucket, h.term, h.extra) =
                             (*peer, *bucket, term.0, u64::from(ours_term.0));
+                        h.flags = u8::from(*ended);
                     })
                     .record(theirs, Stamp::default());
                 match ours {
@@ -486,6 +495,7 @@ impl Event {
                 theirs: slot.first()?.0,
                 ours: slot.records[1].map(|(record, _)| record),
                 ours_term: Term(h.extra as u32),
+                ended: h.flags & 1 != 0,
             },
             10 => {
                 let (record, stamp) = slot.first()?;

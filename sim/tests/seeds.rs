@@ -29,7 +29,7 @@ fn a_run_repeats() {
 fn planted_omissions_are_found() {
     let seeds = [
         ("newer_wins_partial", 12),
-        ("no_tombstone", 22),
+        ("no_tombstone", 40),
         ("no_authority", 23),
         ("host_copy_snapshot", 21),
         ("linear_digest", 0),

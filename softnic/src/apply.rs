@@ -111,6 +111,11 @@ impl Softnic {
         let found = self.table.find(id, &flow.key);
         let b = &self.buckets[source.bucket as usize];
         let (gapped, colour) = (b.gapped && !source.pulled, b.colour);
+        let was_here = stamp.version <= b.proven && stamp.term <= b.proven_term;
+        if source.pulled && found.is_none() && was_here {
+            // It ended since: the survivor was cut off when it did.
+            return Counter::RecordsStale;
+        }
         let mut created = true;
         if let Some(at) = found {
             let entry = &mut self.table[at];

@@ -68,6 +68,8 @@ pub(crate) struct Bucket {
     pub(crate) former: Option<(u8, u64)>,
     /// A proven copy: what began up to this version has been here, or had ended.
     pub(crate) proven: u64,
+    /// The term under which it was.
+    pub(crate) proven_term: Term,
     /// Not before this local time: the next REPAIR.
     pub(crate) repair_us: u64,
     /// Not before this local time: the next report of a wrong sender.
@@ -96,6 +98,7 @@ impl Default for Bucket {
             proposing: None,
             former: None,
             proven: 0,
+            proven_term: Term::default(),
             repair_us: 0,
             not_owner_us: 0,
         }

@@ -6,6 +6,7 @@
 
 use crate::bucket::CopyState;
 use crate::frame::Item;
+use crate::merge::{Pull, FORMER_KEPT_US};
 use crate::prefetch::prefetch_line;
 use crate::scan::Job;
 use crate::Softnic;
@@ -211,7 +212,9 @@ impl Softnic {
     /// Asks a peer for a snapshot of a bucket.
     pub(crate) fn ask(&mut self, peer: u8, bucket: u16, pull: bool) {
         if pull {
-            self.pulls.insert((bucket, peer), crate::merge::Pull::default());
+            let until_us = self.local_us.saturating_add(FORMER_KEPT_US);
+            let new = Pull { until_us, begun: None, changed: false };
+            self.pulls.entry((bucket, peer)).or_insert(new).begun = None;
         }
         if self.peers[peer as usize].session == 0 {
             return;

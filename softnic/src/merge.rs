@@ -8,7 +8,8 @@
 //! old as can be: it served them, and saw none of them change.
 //!
 //! A new owner pulls: survivors send snapshots with their own stamps, the newer stamp wins, nothing is
-//! deleted at the end.
+//! deleted at the end. A survivor that is not heard yet is asked as soon as it is; until then, but not for
+//! ever, the ends of flows are remembered.
 //!
 //! Limit: [`BUDGET_RECORDS`] proposals a tick, and the peer's queue.
 
@@ -17,7 +18,7 @@ use crate::change::incarnation;
 use crate::frame::{InFlight, Item};
 use crate::table::{Cursor, Table};
 use crate::Softnic;
-use formats::descriptor::Event;
+use formats::descriptor::{Event, PathState};
 use formats::limits::*;
 use formats::register::Counter;
 use formats::{FlowId, FlowRecord, Record, Stamp, Term};
@@ -63,8 +64,10 @@ impl Proposing {
 }
 
 /// A snapshot asked of a survivor.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Pull {
+    /// Until when it is waited for: as long as the ends of flows are remembered that it may still hold.
+    pub(crate) until_us: u64,
     /// The survivor's gap epoch at its begin.
     pub(crate) begun: Option<u64>,
     /// A record changed the table.
@@ -136,6 +139,19 @@ impl Softnic {
         for peer in peers {
             self.pulls.remove(&(bucket, peer));
         }
+    }
+
+    /// Whether a survivor may still tell of flows of the bucket that ended here; forgets one that was waited
+    /// for too long, whose snapshot is then skipped.
+    pub(crate) fn pulls_wait(&mut self, bucket: u16) -> bool {
+        let (now_us, peers) = (self.local_us, &self.peers);
+        let run = (bucket, 0)..=(bucket, u8::MAX);
+        let silent = |peer: u8| peers[peer as usize].paths[0].state == PathState::Silent;
+        let late = |((_, peer), pull): &(&(u16, u8), &Pull)| pull.until_us <= now_us && silent(*peer);
+        while let Some(key) = self.pulls.range(run.clone()).find(late).map(|(key, _)| *key) {
+            self.pulls.remove(&key);
+        }
+        self.pulls.range(run).next().is_some()
     }
 
     /// The new owner starts again: everything is proposed anew.
@@ -268,6 +284,17 @@ impl Softnic {
             // It ended here, and the former owner saw nothing that we did not: the snapshot ends it there.
             return;
         }
+        let (record, term) = (theirs, stamp.term);
+        let ended = found.map(|at| &self.table[at]).filter(|entry| {
+            let same = entry.record.incarnation == record.incarnation && entry.record.key == record.key;
+            entry.is_tombstone() && same && !entry.record.groups.is_empty()
+        });
+        if let Some(entry) = ended {
+            // The former owner saw its packets, too: the host tells whether it saw more than we did.
+            let (ours, ours_term) = (Some(entry.record), entry.stamp.term);
+            let (theirs, ended) = (*theirs, true);
+            return self.report.push(Event::Merge { peer, bucket, term, theirs, ours, ours_term, ended });
+        }
         let found = found.filter(|at| self.table[*at].is_live());
         if found.is_none() && stamp.term != served && stamp.version <= self.buckets[bucket as usize].proven {
             // It was here, nothing moved it while the other side served, and its end is forgotten by now.
@@ -276,8 +303,8 @@ impl Softnic {
         let ours = found.map(|at| self.table[at].record);
         // The terms under which each side last changed it: serving alone makes no side right.
         let ours_term = found.map_or(Term::default(), |at| self.table[at].stamp.term);
-        let term = stamp.term;
+        let (theirs, ended) = (*theirs, false);
         // Beyond the limit by a frame's records at most.
-        self.report.push(Event::Merge { peer, bucket, term, theirs: *theirs, ours, ours_term });
+        self.report.push(Event::Merge { peer, bucket, term, theirs, ours, ours_term, ended });
     }
 }

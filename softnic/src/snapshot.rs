@@ -93,7 +93,7 @@ impl Softnic {
         let epoch = self.peers[peer as usize].gap_epoch;
         let b = &mut self.buckets[bucket as usize];
         (b.gapped, b.suspect, b.verified, b.gap_mark) = (false, false, true, Some(epoch));
-        b.proven = b.proven.max(floor);
+        (b.proven, b.proven_term) = (b.proven.max(floor), b.term);
         self.count(Counter::DigestsEqual);
         if !self.report.owes(bucket) && !self.buckets[bucket as usize].tombstones.is_empty() {
             let done =
@@ -169,7 +169,7 @@ impl Softnic {
         self.peers[peer as usize].skipped.remove(&bucket);
         let epoch = self.peers[peer as usize].gap_epoch;
         let Some(pull) = self.pulls.get_mut(&(bucket, peer)) else { return };
-        let Pull { begun, changed } = *pull;
+        let Pull { begun, changed, .. } = *pull;
         if begun == Some(epoch) {
             self.pulls.remove(&(bucket, peer));
         } else {
@@ -178,7 +178,6 @@ impl Softnic {
             pull.begun = None;
             if begun.is_some() {
                 self.ask(peer, bucket, true);
-                self.pulls.insert((bucket, peer), Pull { begun: None, changed });
             }
         }
         if changed && self.owns(bucket) {

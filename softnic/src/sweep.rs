@@ -229,7 +229,8 @@ impl Softnic {
             self.settle_turn = (bucket + 1) % buckets_count as u16;
             let next = &self.buckets[self.settle_turn as usize].tombstones;
             next.iter().for_each(|at| self.table.prefetch_entry(*at));
-            if !self.buckets[bucket as usize].tombstones.is_empty() && self.owns(bucket) {
+            let waits = !self.pulls.is_empty() && self.pulls_wait(bucket);
+            if !self.buckets[bucket as usize].tombstones.is_empty() && self.owns(bucket) && !waits {
                 self.free_tombstones(bucket, Self::tombstone_is_settled);
                 self.raise_floor(bucket);
             }

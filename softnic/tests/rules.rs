@@ -226,6 +226,94 @@ fn a_pull_brings_the_newer_state_of_a_survivor_before_the_push() {
 }
 
 #[test]
+fn a_survivor_that_is_not_heard_is_pulled_from_when_it_is_back() {
+    let mut net = Net::new(3, 1, |_| {});
+    net.start();
+    net.run(300_000, 1_000);
+    net.command(0, upsert_new(record(1, 3)));
+    net.command(0, upsert_new(record(2, 3)));
+    net.run(5_000, 1_000);
+    // The remote hears of a change and of an end, then takes itself for cut off from everybody.
+    net.cut = vec![(0, 1), (1, 0)];
+    net.command(0, upsert(record(1, 5)));
+    net.command(0, Command::Delete { cookie: 0, key: key(2) });
+    net.run(2_000, 1_000);
+    net.cut = vec![(0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)];
+    net.command(1, Command::Map(roles(term(2, 1), 1, MEMBER_NONE, MEMBER_NONE)));
+    net.command(1, Command::AskRepair { peer: 2, bucket: 0, count: BUCKETS_COUNT as u16, pull: true });
+    net.run(200_000, 1_000);
+    net.cut = vec![(0, 1), (1, 0), (0, 2), (2, 0)];
+    net.command(1, Command::Map(roles(term(2, 1), 1, MEMBER_NONE, 2)));
+    net.run(400_000, 1_000);
+    for member in 1..3 {
+        assert_eq!(net.engine(member).flow(&key(1)).unwrap().0.tcp_state, 5, "member {member}");
+        assert!(net.engine(member).flow(&key(2)).is_none(), "member {member}");
+    }
+    net.assert_equal(1, 2);
+}
+
+#[test]
+fn a_survivor_that_missed_an_end_does_not_bring_the_flow_back() {
+    let mut net = Net::new(3, 1, |_| {});
+    net.start();
+    net.run(300_000, 1_000);
+    net.command(0, upsert_new(record(1, 3)));
+    net.run(5_000, 1_000);
+    net.cut = vec![(0, 2), (2, 0), (1, 2), (2, 1)];
+    net.run(100_000, 1_000);
+    net.command(0, Command::Map(roles(term(1, 0), 0, 1, MEMBER_NONE)));
+    net.command(0, Command::Delete { cookie: 0, key: key(1) });
+    net.run(300_000, 1_000);
+    assert_eq!(net.counter(1, Counter::TombstonesHeld), 0, "the backup is proven, and forgot the end");
+    net.command(1, Command::Map(roles(term(2, 1), 1, MEMBER_NONE, MEMBER_NONE)));
+    net.command(1, Command::AskRepair { peer: 2, bucket: 0, count: BUCKETS_COUNT as u16, pull: true });
+    net.cut = vec![(0, 1), (1, 0), (0, 2), (2, 0)];
+    net.command(1, Command::Map(roles(term(2, 1), 1, MEMBER_NONE, 2)));
+    net.run(400_000, 1_000);
+    assert!((1..3).all(|member| net.engine(member).flow(&key(1)).is_none()));
+    net.assert_equal(1, 2);
+}
+
+#[test]
+fn a_survivor_that_stays_silent_is_not_waited_for_beyond_its_time() {
+    let mut net = pair();
+    net.cut = vec![(0, 1), (1, 0)];
+    net.run(100_000, 1_000);
+    net.command(0, Command::Map(roles(term(1, 0), 0, MEMBER_NONE, MEMBER_NONE)));
+    net.command(0, Command::AskRepair { peer: 1, bucket: 0, count: BUCKETS_COUNT as u16, pull: true });
+    net.command(0, upsert_new(record(3, 3)));
+    net.command(0, Command::Delete { cookie: 0, key: key(3) });
+    net.run(9_000_000, 10_000);
+    assert_eq!(net.counter(0, Counter::TombstonesHeld), 1, "the survivor may still tell of the flow");
+    net.run(2_000_000, 10_000);
+    assert_eq!(net.counter(0, Counter::TombstonesHeld), 0);
+}
+
+#[test]
+fn an_end_remembers_the_life_that_it_ended() {
+    let mut net = pair();
+    net.command(0, upsert_new(record(1, 3)));
+    net.run(5_000, 1_000);
+    net.cut = vec![(0, 1), (1, 0)];
+    net.command(0, upsert(record(1, 6)));
+    net.command(0, upsert(record(1, 4)));
+    net.command(1, Command::Map(roles(term(2, 1), 1, 0, MEMBER_NONE)));
+    net.command(1, upsert(record(1, 5)));
+    let ended = net.engine(1).flow(&key(1)).unwrap().0;
+    net.command(1, Command::Delete { cookie: 0, key: key(1) });
+    net.cut.clear();
+    net.command(1, Command::Announce { peer: 0, bucket: 0, count: BUCKETS_COUNT as u16, released: false });
+    net.run(20_000, 1_000);
+    let merge = net.members[1].events.iter().find_map(|event| match event {
+        Event::Merge { theirs, ours, ours_term, ended, .. } => {
+            Some((theirs.tcp_state, *ours, *ours_term, *ended))
+        }
+        _ => None,
+    });
+    assert_eq!(merge, Some((4, Some(ended), term(2, 1), true)));
+}
+
+#[test]
 fn a_former_owner_proposes_only_what_was_not_acknowledged() {
     let mut net = pair();
     (0..100).for_each(|n| net.command(0, upsert_new(record(n, 3))));

@@ -249,14 +249,15 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         (any::<(u8, bool)>(), bucket(), bucket_state())
             .prop_map(|((peer, snapshot), bucket, state)| Event::Compared { peer, bucket, state, snapshot }),
         (any::<u8>(), bucket()).prop_map(|(peer, bucket)| Event::NotOwner { peer, bucket }),
-        (any::<u8>(), bucket(), term(), flow(), prop::option::of(flow()), term()).prop_map(
-            |(peer, bucket, term, theirs, ours, ours_term)| Event::Merge {
+        (any::<(u8, bool)>(), bucket(), term(), flow(), prop::option::of(flow()), term()).prop_map(
+            |((peer, ended), bucket, term, theirs, ours, ours_term)| Event::Merge {
                 peer,
                 bucket,
                 term,
                 theirs,
                 ours,
-                ours_term
+                ours_term,
+                ended
             }
         ),
         (any::<(u64, u32)>(), flow(), stamp()).prop_map(|((token, cookie), record, stamp)| Event::Row {

@@ -31,6 +31,7 @@ pub use io::{
 use formats::descriptor::{BucketState, Command, Event, PathState};
 use formats::limits::{BUCKETS_COUNT, MEMBER_NONE};
 use formats::{FlowHasher, Term};
+use join::Side;
 use peer::Peer;
 use std::collections::BTreeMap;
 
@@ -152,8 +153,9 @@ impl Core {
                 self.verified_us[bucket as usize] = if equal { self.now_us } else { 0 };
             }
             Event::NotOwner { .. } => {}
-            Event::Merge { term, theirs, ours, ours_term, .. } => {
-                self.merge(term, theirs, ours, ours_term, out);
+            Event::Merge { term, theirs, ours, ours_term, ended, .. } => {
+                let ours = ours.map(|record| Side { record, term: ours_term });
+                self.merge(Side { record: theirs, term }, ours, ended, out);
             }
             Event::Row { token, cookie, record, .. } => self.row(token, cookie, &record, out),
             Event::ScanEnd { token } => self.scan_end(token, out),

@@ -10,7 +10,7 @@ use crate::mend::Cause;
 use crate::scan::Purpose;
 use crate::Core;
 use formats::descriptor::{upsert, Command};
-use formats::{FlowKey, FlowRecord, Groups, Term};
+use formats::{FlowKey, FlowRecord, Groups};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Operations under way above which walks wait.
@@ -218,38 +218,30 @@ impl Core {
         }
     }
 
-    /// A flow that the other side of a split changed: what both did is kept, under our term.
-    pub(crate) fn merge(
-        &mut self,
-        term: Term,
-        theirs: FlowRecord,
-        ours: Option<FlowRecord>,
-        ours_term: Term,
-        out: &mut Vec<Action>,
-    ) {
+    /// A flow that the other side of a split changed: what both did is kept, under our term. One that ended
+    /// here lives on only if they saw more of it.
+    pub(crate) fn merge(&mut self, theirs: Side, ours: Option<Side>, ended: bool, out: &mut Vec<Action>) {
         // An isolated owner names nobody, but its NIC still owns the term, and took the proposal.
         if self.group.term.member() != self.config.member {
             return;
         }
-        let theirs = Side { record: theirs, term };
-        let joined = match ours {
-            None => theirs,
-            Some(record) => {
-                let ours = Side { record, term: ours_term };
-                if record.incarnation != theirs.record.incarnation {
-                    out.push(Action::Log(Log::JoinLost(record.key)));
-                }
-                join(theirs, ours)
-            }
-        };
-        let record = joined.record;
-        if ours.is_some_and(|ours| ours == record) {
-            // Nothing to add. The kernel may be ahead of us by now: writing would take it back.
+        let record = ours.map_or(theirs, |ours| join(theirs, ours)).record;
+        let ours = ours.map(|side| side.record);
+        if ours.is_some_and(|ours| ours.incarnation != theirs.record.incarnation) {
+            out.push(Action::Log(Log::JoinLost(record.key)));
+        }
+        let adds = ours.is_none_or(|ours| match ended {
+            // The lifetime it had left is no sign of a packet.
+            true => !ours.difference(&record).without(Groups::LIFETIME).is_empty(),
+            false => ours != record,
+        });
+        if !adds {
+            // The kernel may be ahead of us by now: writing would take it back.
             return;
         }
         out.push(Action::Nic(Command::Upsert { flags: upsert::JOIN, cookie: 0, record }));
         let timeout_s = self.timeout_s(&record);
-        let op = match ours {
+        let op = match ours.filter(|_| !ended) {
             None => KernelOp::Create { record, timeout_s },
             Some(ours) if ours.incarnation != record.incarnation => KernelOp::Recreate { record, timeout_s },
             // Only what the other side adds, for the same reason.

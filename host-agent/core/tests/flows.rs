@@ -248,6 +248,7 @@ fn a_proposal_after_a_split_is_joined_and_installed() {
             theirs,
             ours: Some(ours),
             ours_term: Term(512),
+            ended: false,
         };
         bench.feed(Input::Nic(merge));
         let joined = bench.out.iter().find_map(|action| match action {
@@ -257,4 +258,20 @@ fn a_proposal_after_a_split_is_joined_and_installed() {
         assert_eq!(joined, Some(4), "{state:?}");
         assert!(matches!(ops(&bench)[..], [KernelOp::Update { .. }]), "{state:?}");
     }
+}
+
+#[test]
+fn a_flow_that_ended_here_lives_on_only_if_the_other_side_saw_more_of_it() {
+    let ours = FlowRecord { tcp_state: 5, ..record() };
+    let merge = |theirs| {
+        let mut bench = Bench::at(State::Serving);
+        let (term, ours_term) = (Term(256), Term(512));
+        let ours = Some(ours);
+        let event = Event::Merge { peer: PEER, bucket: 1, term, theirs, ours, ours_term, ended: true };
+        bench.feed(Input::Nic(event));
+        ops(&bench)
+    };
+    assert_eq!(merge(FlowRecord { tcp_state: 4, lifetime_s: 900, ..ours }), []);
+    let more = FlowRecord { tcp_state: 6, ..ours };
+    assert_eq!(merge(more), [KernelOp::Create { record: more, timeout_s: 300 }]);
 }

@@ -30,7 +30,15 @@ fn serving() -> Bench {
 fn join(bench: &mut Bench) -> KernelOp {
     let (theirs, ours) = (flow(tcp_state::FIN_WAIT), Some(flow(tcp_state::ESTABLISHED)));
     let (term, ours_term) = (Term(256), Term(512));
-    bench.feed(Input::Nic(Event::Merge { peer: PEER, bucket: 0, term, theirs, ours, ours_term }));
+    bench.feed(Input::Nic(Event::Merge {
+        peer: PEER,
+        bucket: 0,
+        term,
+        theirs,
+        ours,
+        ours_term,
+        ended: false,
+    }));
     let ops = operations(bench);
     assert_eq!(ops, [KernelOp::Update { record: flow(tcp_state::FIN_WAIT), timeout_s: 300 }]);
     ops[0]

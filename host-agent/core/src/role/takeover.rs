@@ -131,10 +131,11 @@ impl Core {
             verified_buckets,
             oldest_proof_us,
         }));
-        // Survivors may hold newer records: ask before the map makes them copies to be overwritten.
-        let survivors: Vec<u8> = self.peers.iter().filter(|(_, p)| p.sync_up()).map(|(m, _)| *m).collect();
-        for peer in &survivors {
-            if fence != Fence::Released && !self.peers[peer].reloading() {
+        // Survivors may hold newer records, and know of ends: ask before the map makes them copies to be
+        // overwritten. A copy that is not heard now is asked when it is; a silent owner proposes by itself.
+        for (peer, known) in &self.peers {
+            let survives = known.sync_up() || (known.session != 0 && *peer != self.group.owner);
+            if fence != Fence::Released && survives && !known.reloading() {
                 out.push(Action::Nic(Command::AskRepair { peer: *peer, bucket: 0, count: ALL, pull: true }));
             }
         }
