@@ -5,7 +5,7 @@
 use driver::{Device, InProcess, Nic, RingOptions, Settings};
 use formats::descriptor::{Command, Event};
 use formats::register::Counter;
-use formats::{ClusterSecret, FlowKey, FlowRecord, Groups, Stamp};
+use formats::{ClusterSecret, FlowKey, FlowRecord, Groups, Stamp, Tracking};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -118,6 +118,7 @@ fn main() {
         digest_us: 100_000,
         s_tag: 1,
         c_tag: 1,
+        tracking: Tracking::default(),
     };
     let device = InProcess::new(Sink { taken: 0, pending: 0, event });
     let mut nic =

@@ -79,6 +79,8 @@ pub enum SettingsError {
     Interval(&'static str),
     /// Too small for one record, or above [`FRAME_SIZE_MAX`](formats::limits::FRAME_SIZE_MAX).
     FrameSize(u32),
+    /// A setting of how packets are tracked, by name.
+    Tracking(&'static str),
 }
 
 impl fmt::Display for SettingsError {
@@ -91,6 +93,7 @@ impl fmt::Display for SettingsError {
             }
             Self::Interval(name) => write!(f, "{name} must be above zero"),
             Self::FrameSize(size) => write!(f, "frames of {size} B are impossible"),
+            Self::Tracking(name) => write!(f, "tracking with this {name} is impossible"),
         }
     }
 }

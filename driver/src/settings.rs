@@ -6,11 +6,12 @@
 use crate::error::SettingsError;
 use formats::limits::*;
 use formats::register as reg;
-use formats::{ClusterSecret, Groups};
+use formats::{tracking, ClusterSecret, Groups, Tracking};
 
 /// 32-bit words of the cluster secret.
 pub const SECRET_WORDS: usize = 8;
-const SETTINGS_COUNT: usize = 10;
+const OWN_COUNT: usize = 10;
+const SETTINGS_COUNT: usize = OWN_COUNT + tracking::REGISTERS_COUNT;
 /// Smallest frame: the largest record, authenticated.
 const FRAME_SIZE_MIN: usize =
     FRAME_HEADER_SIZE + (RECORD_UNITS_MAX + AUTHENTICATION_UNITS) * UNIT_SIZE + FRAME_CRC_SIZE;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub s_tag: u16,
     /// Customer tag of sync frames.
     pub c_tag: u16,
+    /// How packets are tracked.
+    pub tracking: Tracking,
 }
 
 impl Settings {
@@ -69,12 +72,15 @@ impl Settings {
         if !(FRAME_SIZE_MIN..=FRAME_SIZE_MAX).contains(&(self.frame_size as usize)) {
             return Err(SettingsError::FrameSize(self.frame_size));
         }
-        Ok(())
+        match self.tracking.impossible() {
+            Some(name) => Err(SettingsError::Tracking(name)),
+            None => Ok(()),
+        }
     }
 
     /// Offset and value of each readable setting, session and secret apart.
     pub fn registers(&self) -> [(u32, u32); SETTINGS_COUNT] {
-        [
+        let own: [(u32, u32); OWN_COUNT] = [
             (reg::MEMBER, self.member.into()),
             (reg::CLUSTER, self.cluster),
             (reg::BEAT_US, self.beat_us),
@@ -85,7 +91,9 @@ impl Settings {
             (reg::FRAME_SIZE, self.frame_size),
             (reg::DIGEST_US, self.digest_us),
             (reg::TAGS, u32::from(self.s_tag) << 16 | u32::from(self.c_tag)),
-        ]
+        ];
+        let tracking = self.tracking.registers();
+        std::array::from_fn(|n| if n < OWN_COUNT { own[n] } else { tracking[n - OWN_COUNT] })
     }
 
     /// Offset and value of each word of the secret; they read as zero.
@@ -122,6 +130,7 @@ impl Settings {
             digest_us: value(reg::DIGEST_US),
             s_tag: (value(reg::TAGS) >> 16) as u16,
             c_tag: value(reg::TAGS) as u16,
+            tracking: Tracking::from_registers(value),
         }
     }
 }
@@ -145,6 +154,7 @@ mod tests {
             digest_us: 100_000,
             s_tag: 100,
             c_tag: 10,
+            tracking: Tracking { ports: 2, edge_bits: 12, ..Tracking::default() },
         }
     }
 
@@ -176,6 +186,10 @@ mod tests {
             (Settings { digest_us: 0, ..good }, SettingsError::Interval("digest_us")),
             (Settings { frame_size: 9_023, ..good }, SettingsError::FrameSize(9_023)),
             (Settings { frame_size: 64, ..good }, SettingsError::FrameSize(64)),
+            (
+                Settings { tracking: Tracking { edge_bits: 7, ..good.tracking }, ..good },
+                SettingsError::Tracking("edge_bits"),
+            ),
         ];
         for (settings, error) in refused {
             assert_eq!(settings.check(), Err(error));

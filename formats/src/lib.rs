@@ -19,9 +19,11 @@ pub mod limits;
 pub mod record;
 pub mod reference;
 pub mod register;
+pub mod tracking;
 pub mod unit;
 pub mod window;
 
 pub use flow::{Family, FlowId, FlowKey, FlowRecord, Groups, Nat, Stamp, Term};
 pub use hash::{ClusterSecret, FlowDigester, FlowHasher};
 pub use record::{Record, RecordError, Update};
+pub use tracking::Tracking;

@@ -22,6 +22,9 @@ pub const MEMBER_NONE: u8 = 0xff;
 /// Ports of a NIC that carry frames: 0 is the sync link, the others are data networks.
 pub const PORTS_MAX: usize = 8;
 
+/// Reply keys of translated flows that an engine can be told to keep.
+pub const ALIASES_MAX: u32 = 1 << 30;
+
 /// Records are counted in units of this many bytes.
 pub const UNIT_SIZE: usize = 16;
 /// Frame header, from the destination MAC to the record count.

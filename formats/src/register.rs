@@ -73,6 +73,28 @@ registers! {
     DIGEST_US = 0x068 ReadWrite,
     /// Tags of sync frames: S-tag << 16 | C-tag.
     TAGS = 0x06c ReadWrite,
+    /// Tracking: bit n, packets of port n are tracked; 0 leaves every flow to the host.
+    TRACK_PORTS = 0x070 ReadWrite,
+    /// Tracking: field groups that packets write; the host's values of them only start a flow.
+    TRACK_GROUPS = 0x074 ReadWrite,
+    /// Tracking: window edges replicate in steps of 2 to this power (8 to 16), rounded up; 0 leaves them exact. Equal in the whole cluster.
+    TRACK_EDGE_BITS = 0x078 ReadWrite,
+    /// Tracking: bit 0, flows made by packets replicate without the host's confirmation.
+    TRACK_TRUST = 0x07c ReadWrite,
+    /// Tracking: how long a flow made by packets lives before it replicates, in ms.
+    TRACK_DELAY_MS = 0x080 ReadWrite,
+    /// Tracking: flows made by packets that may wait for confirmation or for their age.
+    TRACK_WAITING_MAX = 0x084 ReadWrite,
+    /// Tracking: reply keys of translated flows that are kept.
+    TRACK_ALIASES_MAX = 0x088 ReadWrite,
+    /// Tracking: conntrack zones of the packets of ports 0 and 1: port 1 << 16 | port 0.
+    TRACK_ZONES_0 = 0x090 ReadWrite,
+    /// The same of ports 2 and 3.
+    TRACK_ZONES_2 = 0x094 ReadWrite,
+    /// The same of ports 4 and 5.
+    TRACK_ZONES_4 = 0x098 ReadWrite,
+    /// The same of ports 6 and 7.
+    TRACK_ZONES_6 = 0x09c ReadWrite,
     /// Bus address of the command ring, low half.
     COMMAND_BASE_LOW = 0x100 ReadWrite,
     /// Bus address of the command ring, high half.

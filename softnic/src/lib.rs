@@ -52,11 +52,10 @@ mod snapshot;
 mod sweep;
 mod table;
 mod track;
-mod tracking;
 
 pub use config::{Config, Now, Omissions};
+pub use formats::Tracking;
 pub use parse::Untracked;
-pub use tracking::Tracking;
 
 use alias::Aliases;
 use balance::Books;
@@ -173,9 +172,11 @@ impl Softnic {
     /// Says how packets are tracked; before the first flow.
     pub fn track(&mut self, tracking: Tracking) {
         assert!(self.table.entries_count() == 0, "tracking is set up before the first flow");
-        self.tracking = tracking.checked();
-        let aliases_max = if self.tracking.is_on() { self.tracking.aliases_max } else { 0 };
-        self.aliases = Aliases::new(aliases_max);
+        // These values come from our own agent, not from outside.
+        assert_eq!(tracking.impossible(), None, "a setting that no engine can hold");
+        self.tracking = tracking;
+        let aliases_max = if tracking.is_on() { tracking.aliases_max } else { 0 };
+        self.aliases = Aliases::new(aliases_max as usize);
     }
 
     /// Takes time forward; neither clock ever runs backwards in here.

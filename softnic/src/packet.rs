@@ -163,7 +163,7 @@ impl Softnic {
             return Err(Untracked::NotOwner);
         }
         let state = track::open(packet)?;
-        if self.counter(Counter::FlowsWaiting) >= self.tracking.waiting_max as u64 {
+        if self.counter(Counter::FlowsWaiting) >= u64::from(self.tracking.waiting_max) {
             return Err(Untracked::WaitingFull);
         }
         let found = self.table.find(id, &packet.key);

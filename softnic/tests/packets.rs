@@ -191,7 +191,7 @@ proptest! {
     ) {
         let tracking = Tracking { trust, delay_ms, waiting_max: 60, ..tracking() };
         let mut net = Net::new(2, seed, |config| config.ways = 1);
-        net.members.iter_mut().for_each(|member| member.engine.track(tracking.clone()));
+        net.members.iter_mut().for_each(|member| member.engine.track(tracking));
         net.start();
         net.faults = Faults { loss, reorder: loss / 2, duplicate: loss / 3, corrupt: 1 };
         let mut connections: Vec<_> = (0..100).map(Connection::new).collect();

@@ -5,7 +5,7 @@ use crate::in_process::{Device, InProcess};
 use crate::{Operation, SettingsError};
 use formats::reference::FORMATS_DIGEST;
 use formats::register::Counter;
-use formats::{ClusterSecret, FlowKey, Groups};
+use formats::{ClusterSecret, FlowKey, Groups, Tracking};
 use proptest::prelude::*;
 use std::collections::{HashMap, VecDeque};
 
@@ -107,6 +107,7 @@ fn settings() -> Settings {
         digest_us: 100_000,
         s_tag: 100,
         c_tag: 10,
+        tracking: Tracking { ports: 0xfe, delay_ms: 7, ..Tracking::default() },
     }
 }
 

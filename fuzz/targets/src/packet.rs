@@ -11,8 +11,8 @@ use formats::{FlowRecord, Groups, Term};
 use softnic::{Config, Now, Softnic, Tracking};
 
 const FRAMES_MAX: usize = 64;
-const WAITING_MAX: usize = 8;
-const ALIASES_MAX: usize = 4;
+const WAITING_MAX: u32 = 8;
+const ALIASES_MAX: u32 = 4;
 
 fn engine(now: Now, trust: bool) -> Softnic {
     // Rare timers: what packets do is looked at.
@@ -90,6 +90,6 @@ pub fn run(bytes: &[u8]) {
     }
     assert_eq!(engine.balance(), Ok(()));
     assert_eq!(engine.counter(Counter::PacketsReceived), packets);
-    assert!(engine.counter(Counter::FlowsWaiting) <= WAITING_MAX as u64);
-    assert!(engine.counter(Counter::AliasesHeld) <= ALIASES_MAX as u64);
+    assert!(engine.counter(Counter::FlowsWaiting) <= u64::from(WAITING_MAX));
+    assert!(engine.counter(Counter::AliasesHeld) <= u64::from(ALIASES_MAX));
 }

@@ -18,7 +18,7 @@ use crate::workers::{self, Mailbox, Notice, Steerer, DUMPED_MAX};
 use crate::{clock, control, realtime};
 use driver::{InProcess, Nic, RingOptions, Settings};
 use formats::limits::PORTS_MAX;
-use formats::Groups;
+use formats::{Groups, Tracking};
 use serde_json::json;
 use std::error::Error;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -262,6 +262,8 @@ fn settings(config: &AgentConfig) -> Settings {
         digest_us: config.digest_us as u32,
         s_tag: config.s_tag,
         c_tag: config.c_tag,
+        // The kernel tracks: no packet reaches this engine.
+        tracking: Tracking::default(),
     }
 }
 

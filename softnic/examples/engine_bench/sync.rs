@@ -31,7 +31,7 @@ fn record(n: u32) -> FlowRecord {
 }
 
 pub(super) fn measure() {
-    let tracking = Tracking { ports: 1, aliases_max: FLOWS as usize, ..Tracking::default() };
+    let tracking = Tracking { ports: 1, aliases_max: FLOWS, ..Tracking::default() };
     let mut memory = Vec::new();
     let mut seconds = Vec::new();
     for _ in 0..RUNS {

@@ -61,7 +61,7 @@ impl Pair {
         let now = Now { local_us: 0, cluster_us: 1_000_000 };
         let [mut owner, copy] = [0, 1].map(|member| {
             let mut engine = Softnic::new(config(member, flows), now);
-            tracking.iter().for_each(|tracking| engine.track((*tracking).clone()));
+            tracking.iter().for_each(|tracking| engine.track(**tracking));
             engine
         });
         let term = Term::new(1, 0).expect("small");

@@ -19,7 +19,7 @@ pub fn tracking() -> Tracking {
 /// Two members; both track packets, the first owns every bucket.
 pub fn start(tracking: Tracking) -> Net {
     let mut net = Net::new(2, 1, |_| {});
-    net.members.iter_mut().for_each(|member| member.engine.track(tracking.clone()));
+    net.members.iter_mut().for_each(|member| member.engine.track(tracking));
     net.start();
     // Until every bucket was swept.
     net.run(200_000, 1_000);

@@ -146,7 +146,7 @@ impl Pair {
         };
         let engines = [OWNER, BACKUP].map(|member| {
             let mut engine = Softnic::new(config(member, options.frame_size), now);
-            engine.track(tracking.clone());
+            engine.track(tracking);
             engine
         });
         let mut pair = Self {
