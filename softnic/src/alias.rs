@@ -168,7 +168,111 @@ impl Softnic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Config, Now, Tracking};
+    use formats::descriptor::{upsert, Command, Roles};
+    use formats::limits::*;
+    use formats::{ClusterSecret, Nat, Term};
     use proptest::prelude::*;
+
+    const NOW: Now = Now { local_us: 0, cluster_us: 1_000_000 };
+
+    /// An engine that owns every bucket, without copies, and tracks packets.
+    fn owner() -> Softnic {
+        let config = Config {
+            member: 0,
+            cluster: 1,
+            secret: ClusterSecret([1; 32]),
+            session: 1,
+            peers: Vec::new(),
+            ports: 1,
+            macs: [[0; 6]; PORTS_MAX],
+            s_tag: 0,
+            c_tag: 0,
+            frame_size: 1500,
+            set_bits: 10,
+            ways: 2,
+            overflow_max: 0,
+            beat_us: 1000,
+            late_us: 3000,
+            silent_us: 9000,
+            host_alive_us: 9000,
+            digest_us: 1_000_000,
+            replicate: Groups::ALL,
+            events_max: 64,
+            queue_frames_max: 4,
+            omissions: Default::default(),
+        };
+        let mut engine = Softnic::new(config, NOW);
+        engine.track(Tracking { ports: 1, trust: true, ..Tracking::default() });
+        let (count, term) = (BUCKETS_COUNT as u16, Term::new(1, 0).expect("small"));
+        let (backup, remote, successor) = (MEMBER_NONE, MEMBER_NONE, MEMBER_NONE);
+        engine.command(
+            NOW,
+            &Command::Map(Roles { bucket: 0, count, term, owner: 0, backup, remote, successor }),
+        );
+        engine
+    }
+
+    /// A UDP flow whose source is translated.
+    fn translated(n: u16) -> FlowRecord {
+        let key = FlowKey { src: 1, dst: 2, src_port: n, dst_port: 53, protocol: 17, ..FlowKey::default() };
+        let nat = Nat { reply_src: 2, reply_dst: 9, reply_src_port: 53, reply_dst_port: 40_000 + n };
+        FlowRecord { key, nat, groups: Groups::STATUS.with(Groups::NAT), ..FlowRecord::default() }
+    }
+
+    fn plain(n: u16) -> FlowRecord {
+        FlowRecord { groups: Groups::STATUS, ..translated(n) }
+    }
+
+    fn make(engine: &mut Softnic, record: FlowRecord) -> u32 {
+        engine.command(NOW, &Command::Upsert { flags: upsert::NEW, cookie: 1, record });
+        engine.table.find(engine.hasher.flow_id(&record.key), &record.key).expect("made")
+    }
+
+    #[test]
+    fn the_alias_of_an_ended_flow_does_not_lead_to_the_next_one_in_its_entry() {
+        for next in [translated(2), plain(2)] {
+            let mut engine = owner();
+            let first = translated(1);
+            let alias = alias_of(&first).expect("translated");
+            let id = engine.hasher.flow_id(&alias);
+            let at = make(&mut engine, first);
+            assert_eq!(engine.find_alias(id, &alias), Some((at, Direction::Reply)));
+            assert_eq!(engine.find_alias(id, &alias.reversed()), Some((at, Direction::Original)));
+            engine.command(NOW, &Command::Delete { cookie: 1, key: first.key });
+            assert_eq!(engine.find_alias(id, &alias), None);
+            assert_eq!(engine.aliases.count(), 0);
+            engine.free_tombstones(engine.hasher.flow_id(&first.key).bucket(), |_, _| true);
+            assert_eq!(make(&mut engine, next), at, "the entry is used again");
+            assert_eq!(engine.find_alias(id, &alias), None);
+            // Two ids may share the bits that a slot keeps: what decides is the key.
+            assert!(engine.aliases.insert(id, at));
+            assert_eq!(engine.find_alias(id, &alias), None);
+            if let Some(own) = alias_of(&next) {
+                let found = engine.find_alias(engine.hasher.flow_id(&own), &own);
+                assert_eq!(found, Some((at, Direction::Reply)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_flow_that_is_translated_anew_is_found_by_its_new_alias_alone() {
+        let mut engine = owner();
+        let (old, new) = (translated(1), FlowRecord { nat: translated(7).nat, ..translated(1) });
+        let at = make(&mut engine, old);
+        engine.command(NOW, &Command::Upsert { flags: 0, cookie: 1, record: new });
+        let [old, new] = [old, new].map(|record| alias_of(&record).expect("translated"));
+        assert_eq!(engine.find_alias(engine.hasher.flow_id(&old), &old), None);
+        let found = engine.find_alias(engine.hasher.flow_id(&new), &new);
+        assert_eq!(found, Some((at, Direction::Reply)));
+        engine.command(NOW, &Command::Upsert { flags: upsert::NEW, cookie: 2, record: plain(1) });
+        assert_eq!(
+            engine.find_alias(engine.hasher.flow_id(&new), &new),
+            None,
+            "the next life is not translated"
+        );
+        assert_eq!(engine.balance(), Ok(()));
+    }
 
     proptest! {
         #[test]
