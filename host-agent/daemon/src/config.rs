@@ -242,11 +242,11 @@ pub struct AgentConfig {
     pub flows_max: usize,
     /// Whether to ask for real-time scheduling and locked memory.
     pub realtime: bool,
-    /// Processor of the pulse thread; any if left out.
+    /// Processor of the pulse thread; see [`crate::realtime::place`] if left out.
     pub nic_cpu: Option<usize>,
     /// Which events the kernel raises for forwarded flows.
     pub events: EventMask,
-    /// Processor of the threads that write and dump the kernel's table; any if left out.
+    /// Processor of the threads that write and dump the kernel's table; any but the pulse's if left out.
     pub kernel_cpu: Option<usize>,
 }
 

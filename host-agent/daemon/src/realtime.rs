@@ -28,32 +28,31 @@ pub fn renice(nice: i32) -> io::Result<()> {
 /// Highest processor number a configuration can name.
 pub const CPU_MAX: usize = libc::CPU_SETSIZE as usize - 1;
 
-/// Whether this process may run on a processor.
+/// Processors that the calling thread may run on, lowest first.
 ///
 /// # Errors
 /// What the kernel says.
-pub fn is_allowed(cpu: usize) -> io::Result<bool> {
-    assert!(cpu <= CPU_MAX);
-    // SAFETY: cpu_set_t is plain data that the kernel fills; the number is within it (checked above).
+pub fn allowed() -> io::Result<Vec<usize>> {
+    // SAFETY: cpu_set_t is plain data that the kernel fills; every number asked for is within it.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
             return Err(io::Error::last_os_error());
         }
-        Ok(libc::CPU_ISSET(cpu, &set))
+        Ok((0..=CPU_MAX).filter(|cpu| libc::CPU_ISSET(*cpu, &set)).collect())
     }
 }
 
-/// Keeps the calling thread on one processor.
+/// Keeps the calling thread on these processors.
 ///
 /// # Errors
-/// `EINVAL` if this process may not run there, or there is none of that number.
-pub fn pin(cpu: usize) -> io::Result<()> {
-    assert!(cpu <= CPU_MAX);
-    // SAFETY: cpu_set_t is plain data, all zero is the empty set; the number is within it (checked above).
+/// `EINVAL` if this process may run on none of them.
+pub fn pin(cpus: &[usize]) -> io::Result<()> {
+    assert!(cpus.iter().all(|cpu| *cpu <= CPU_MAX));
+    // SAFETY: cpu_set_t is plain data, all zero is the empty set; each number is within it (checked above).
     let result = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(cpu, &mut set);
+        cpus.iter().for_each(|cpu| libc::CPU_SET(*cpu, &mut set));
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set)
     };
     if result == 0 {
@@ -61,6 +60,40 @@ pub fn pin(cpu: usize) -> io::Result<()> {
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// Processors of the pulse, and of the threads that write and dump the kernel's table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement {
+    /// Of the pulse.
+    pub pulse: Vec<usize>,
+    /// Of the others.
+    pub table: Vec<usize>,
+}
+
+/// Places them: a dump holds its processor for long on a kernel without preemption, so wherever there is a
+/// choice the pulse shares none with it. Left to itself the pulse takes the last processor, because most
+/// interrupts go to the first.
+pub fn place(allowed: &[usize], pulse: Option<usize>, table: Option<usize>) -> Placement {
+    let others = |cpu: usize| {
+        let others: Vec<usize> = allowed.iter().copied().filter(|other| *other != cpu).collect();
+        if others.is_empty() {
+            allowed.to_vec()
+        } else {
+            others
+        }
+    };
+    let pulse = match (pulse, table) {
+        (Some(cpu), _) => vec![cpu],
+        (None, Some(table)) => others(table),
+        (None, None) => allowed.last().copied().into_iter().collect(),
+    };
+    let table = match (table, &pulse[..]) {
+        (Some(cpu), _) => vec![cpu],
+        (None, [cpu]) => others(*cpu),
+        (None, _) => allowed.to_vec(),
+    };
+    Placement { pulse, table }
 }
 
 /// Gives the calling thread a fixed real-time priority.
@@ -96,5 +129,41 @@ pub fn lock_memory() -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pulse_shares_no_processor_with_dumps_where_there_is_a_choice() {
+        let placed = |allowed: &[usize], pulse, table| {
+            let Placement { pulse, table } = place(allowed, pulse, table);
+            (pulse, table)
+        };
+        assert_eq!(placed(&[0, 2, 5], None, None), (vec![5], vec![0, 2]));
+        assert_eq!(placed(&[0, 2, 5], Some(2), None), (vec![2], vec![0, 5]));
+        assert_eq!(placed(&[0, 2, 5], None, Some(0)), (vec![2, 5], vec![0]));
+        assert_eq!(placed(&[0, 2, 5], Some(0), Some(5)), (vec![0], vec![5]));
+        // What is configured is done, wise or not; with one processor there is no choice.
+        assert_eq!(placed(&[0, 2, 5], Some(2), Some(2)), (vec![2], vec![2]));
+        assert_eq!(placed(&[3], None, None), (vec![3], vec![3]));
+        assert_eq!(placed(&[3], None, Some(3)), (vec![3], vec![3]));
+    }
+
+    #[test]
+    fn a_thread_runs_where_it_was_placed() {
+        let pinned = std::thread::spawn(|| {
+            let placement = place(&allowed().unwrap(), None, None);
+            pin(&placement.table).unwrap();
+            let table = allowed().unwrap();
+            // Another thread may go where this one may not: the limit is the thread's own.
+            let pulse = placement.pulse.clone();
+            pin(&pulse).unwrap();
+            (placement, allowed().unwrap(), table)
+        });
+        let (placement, pulse, table) = pinned.join().unwrap();
+        assert_eq!((pulse, table), (placement.pulse, placement.table));
     }
 }

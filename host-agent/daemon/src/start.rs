@@ -78,7 +78,8 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
     let (dumps, dumps_out) = channel();
     let (parts_in, parts) = sync_channel(DUMPED_MAX);
     let (steering, orders) = channel();
-    let kernel_cpu = config.kernel_cpu;
+    let placement = realtime::place(&realtime::allowed()?, config.nic_cpu, config.kernel_cpu);
+    let table_cpus = placement.table;
     let (verifier, dumper) = (Reader::open()?, Reader::open()?);
     let spawn = |name: &str, body: Box<dyn FnOnce() + Send>| {
         std::thread::Builder::new().name(name.into()).spawn(body).map(drop)
@@ -88,10 +89,11 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
         // Without it a busy host delays copies.
         let _ = realtime::renice(realtime::TABLE_NICE);
         // Checked before; whoever takes the processor away later has a reason.
-        let _ = kernel_cpu.map(realtime::pin);
+        let _ = realtime::pin(&table_cpus);
     };
+    let settled = settle.clone();
     let write = move || {
-        settle();
+        settled();
         workers::write_kernel(writer, verifier, ops_out, to);
     };
     spawn("writer", Box::new(write))?;
@@ -113,9 +115,7 @@ pub fn run(config: AgentConfig) -> Result<(), Box<dyn Error>> {
     let nic = Nic::open(InProcess::new(SoftDevice::new(engine)), &settings(&config), RingOptions::default())?;
     let core = Core::new(config.core(), clock::local_us());
     mailbox.put(Notice::Input(Input::LocalAddresses(local_addresses(&config, &own))));
-    if let Some(cpu) = config.nic_cpu {
-        realtime::pin(cpu)?;
-    }
+    realtime::pin(&placement.pulse)?;
     if config.realtime {
         for (what, result) in [
             ("locked memory", realtime::lock_memory()),
@@ -173,8 +173,9 @@ fn check(config: &AgentConfig, journal: &Journal) -> Result<(), Box<dyn Error>> 
     let ipv6 = config.moving().any(|ip| ip.is_ipv6());
     let requirements = Requirements { conntrack_entries: config.flows_max as u64, ipv6 };
     let mut errors = Vec::new();
+    let allowed = realtime::allowed()?;
     for (key, cpu) in [("nic.cpu", config.nic_cpu), ("kernel.cpu", config.kernel_cpu)] {
-        if let Some(cpu) = cpu.filter(|cpu| !realtime::is_allowed(*cpu).unwrap_or(false)) {
+        if let Some(cpu) = cpu.filter(|cpu| !allowed.contains(cpu)) {
             errors.push(format!("{key}: this process may not run on processor {cpu}"));
         }
     }
