@@ -195,7 +195,8 @@ pub enum Event {
     /// Neither table nor overflow has room for this flow.
     Full { key: FlowKey },
     /// Once per sweep: owned flows, how many every copy has installed, how many at their newest version.
-    Coverage { flows: u64, protected: u64, current: u64, dirty_buckets: u16 },
+    /// `refused`: of the protected ones, how many copies say that they could not install.
+    Coverage { flows: u64, protected: u64, current: u64, dirty_buckets: u16, refused: u32 },
 }
 
 /// Why a slot holds no command or event.
@@ -442,8 +443,9 @@ impl Event {
             }
             Self::AuditEnd => Slot::new(13),
             Self::Full { key } => Slot::new(14).record(&key_record(key), Stamp::default()),
-            Self::Coverage { flows, protected, current, dirty_buckets } => Slot::new(15).with(|h| {
+            Self::Coverage { flows, protected, current, dirty_buckets, refused } => Slot::new(15).with(|h| {
                 (h.value, h.extra, h.session, h.count) = (*flows, *protected, *current, *dirty_buckets);
+                h.cookie = *refused;
             }),
         };
         slot.encode(out);
@@ -511,6 +513,7 @@ impl Event {
                 protected: h.extra,
                 current: h.session,
                 dirty_buckets: h.count,
+                refused: h.cookie,
             },
             _ => return Err(DescriptorError),
         };

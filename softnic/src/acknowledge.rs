@@ -59,7 +59,7 @@ impl Softnic {
         if !ours || ack.applied > p.sent_sequence[0] || ack.applied < p.acked {
             return;
         }
-        p.acked = ack.applied;
+        (p.acked, p.refused) = (ack.applied, ack.refused);
         let mut lost = Vec::new();
         while p.in_flight.front().is_some_and(|frame| frame.sequence <= ack.applied) {
             let frame = p.in_flight.pop_front().expect("there is a front");

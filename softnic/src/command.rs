@@ -162,7 +162,7 @@ impl Softnic {
         p.gap_epoch += 1;
         p.skipped.clear();
         // What it acknowledged of our frames it held in the old session.
-        (p.acked, p.installed) = (p.sent_sequence[0], 0);
+        (p.acked, p.installed, p.refused) = (p.sent_sequence[0], 0, 0);
         p.dirty.clear();
         p.sweeps.clear();
         p.answers = Default::default();

@@ -59,8 +59,23 @@ impl Softnic {
             let Coverage { flows, protected, current, scrubs, .. } = self.coverage;
             self.coverage = Coverage { scrubs: !scrubs, ..Coverage::new(self.local_us) };
             let dirty_buckets = self.dirty_buckets();
-            self.report_control(Event::Coverage { flows, protected, current, dirty_buckets });
+            let refused = self.refused_by_copies();
+            self.report_control(Event::Coverage { flows, protected, current, dirty_buckets, refused });
         }
+    }
+
+    /// Flows that copies could not install; one that two copies refuse counts twice.
+    fn refused_by_copies(&self) -> u32 {
+        let holds = |peer: u8| {
+            self.buckets.iter().any(|b| {
+                b.owner == self.config.member
+                    && b.owner_session == self.config.session
+                    && b.members.contains(&peer)
+            })
+        };
+        let refusing = self.config.peers.iter().filter(|peer| self.peers[**peer as usize].refused > 0);
+        let copies = refusing.filter(|peer| holds(**peer));
+        copies.fold(0, |sum, peer| sum.saturating_add(self.peers[*peer as usize].refused))
     }
 
     fn dirty_buckets(&self) -> u16 {

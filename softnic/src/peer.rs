@@ -47,6 +47,8 @@ pub(crate) struct Peer {
     /// Its flow events up to this sequence are in our kernel.
     pub(crate) installed_here: u64,
     pub(crate) refused_here: u32,
+    /// Flows of ours that it says it could not install.
+    pub(crate) refused: u32,
     /// Raised by each hole in its sequence on the sync link, and by each new session.
     pub(crate) gap_epoch: u64,
     /// Flow records received in its session.

@@ -65,7 +65,7 @@ fn assert_settled(net: &Net, owner: u8, copies: &[u8]) {
     }
     let live = net.counter(owner, Counter::FlowsHeld);
     let coverage = net.members[owner as usize].events.iter().rev().find_map(|event| match event {
-        Event::Coverage { flows, protected, current, dirty_buckets } => {
+        Event::Coverage { flows, protected, current, dirty_buckets, .. } => {
             Some((*flows, *protected, *current, *dirty_buckets))
         }
         _ => None,

@@ -531,13 +531,24 @@ fn coverage_counts_what_copies_installed() {
     (0..40).for_each(|n| net.command(0, upsert_new(record(n, 3))));
     net.run(2_100_000, 1_000);
     let last = net.members[0].events.iter().rev().find(|event| matches!(event, Event::Coverage { .. }));
-    let whole = Event::Coverage { flows: 40, protected: 40, current: 40, dirty_buckets: 0 };
+    let whole = Event::Coverage { flows: 40, protected: 40, current: 40, dirty_buckets: 0, refused: 0 };
     assert_eq!(last, Some(&whole));
+    net.command(1, Command::Installed { peer: 0, session: 1_000, sequence: 1, refused: 7 });
+    net.run(2_100_000, 1_000);
+    let last = net.members[0].events.iter().rev().find(|event| matches!(event, Event::Coverage { .. }));
+    let lacking = Event::Coverage { flows: 40, protected: 40, current: 40, dirty_buckets: 0, refused: 7 };
+    assert_eq!(last, Some(&lacking));
     net.cut = vec![(0, 1), (1, 0)];
     net.command(0, Command::Peer { peer: 1, session: 0 });
     net.run(2_100_000, 1_000);
     let last = net.members[0].events.iter().rev().find(|event| matches!(event, Event::Coverage { .. }));
-    let none = Event::Coverage { flows: 40, protected: 0, current: 0, dirty_buckets: BUCKETS_COUNT as u16 };
+    let none = Event::Coverage {
+        flows: 40,
+        protected: 0,
+        current: 0,
+        dirty_buckets: BUCKETS_COUNT as u16,
+        refused: 0,
+    };
     assert_eq!(last, Some(&none));
 }
 

@@ -271,8 +271,8 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         (any::<u32>(), key()).prop_map(|(cookie, key)| Event::AuditExtra { cookie, key }),
         Just(Event::AuditEnd),
         key().prop_map(|key| Event::Full { key }),
-        any::<(u64, u64, u64, u16)>().prop_map(|(flows, protected, current, dirty_buckets)| {
-            Event::Coverage { flows, protected, current, dirty_buckets }
+        any::<(u64, u64, u64, u16, u32)>().prop_map(|(flows, protected, current, dirty_buckets, refused)| {
+            Event::Coverage { flows, protected, current, dirty_buckets, refused }
         }),
     ]
 }

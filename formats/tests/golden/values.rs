@@ -337,7 +337,13 @@ pub(crate) fn events() -> Vec<(&'static str, Event)> {
         ("full", Event::Full { key: key(V4) }),
         (
             "coverage",
-            Event::Coverage { flows: 3 << 33, protected: 2 << 33, current: 1 << 33, dirty_buckets: 7 },
+            Event::Coverage {
+                flows: 3 << 33,
+                protected: 2 << 33,
+                current: 1 << 33,
+                dirty_buckets: 7,
+                refused: 0,
+            },
         ),
     ]
 }

@@ -22,11 +22,17 @@ pub enum Unprotected {
     AddressStays,
     /// Neither table nor overflow had room.
     TableFull,
+    /// A copy could not install it; the copy names the reason.
+    CopyRefused,
+    /// On a copy: the kernel's table is at its limit.
+    KernelFull,
+    /// On a copy: the kernel refuses the entry.
+    KernelRefused,
 }
 
 impl Unprotected {
     /// Every reason with the name shown in views.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::Helper, "helper"),
         (Self::SequenceAdjusted, "sequence adjusted"),
         (Self::SynProxy, "syn proxy"),
@@ -35,7 +41,15 @@ impl Unprotected {
         (Self::Offloaded, "offloaded"),
         (Self::AddressStays, "address stays"),
         (Self::TableFull, "table full"),
+        (Self::CopyRefused, "not installed on a copy"),
+        (Self::KernelFull, "kernel table full"),
+        (Self::KernelRefused, "refused by the kernel"),
     ];
+
+    /// Name shown in views.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(reason, _)| *reason == self).map_or("", |(_, name)| *name)
+    }
 }
 
 /// Kind of a kernel event.

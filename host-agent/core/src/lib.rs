@@ -163,8 +163,11 @@ impl Core {
             Event::AuditExtra { cookie, key } => self.audit_extra(cookie, key, out),
             Event::AuditEnd => self.audit_end(out),
             Event::Full { key } => self.source.unprotected(key, Unprotected::TableFull),
-            Event::Coverage { flows, protected, current, dirty_buckets } => {
-                self.coverage = status::Coverage { flows, protected, current, dirty_buckets };
+            Event::Coverage { flows, protected, current, dirty_buckets, refused } => {
+                // Which flows they are, copies do not say: as many count as protected no more.
+                let refused = flows.min(refused.into());
+                let (protected, current) = (protected.min(flows - refused), current.min(flows - refused));
+                self.coverage = status::Coverage { flows, protected, current, dirty_buckets, refused };
             }
         }
     }
@@ -173,7 +176,7 @@ impl Core {
     fn step(&mut self, out: &mut Vec<Action>) {
         self.step_role(out);
         self.step_audit(out);
-        self.step_sink();
+        self.step_sink(out);
         if self.sink.has_room() {
             if let Some(command) = self.next_scan() {
                 out.push(Action::Nic(command));

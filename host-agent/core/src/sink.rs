@@ -4,14 +4,14 @@
 //! issued for it was performed; what the kernel refused is mended ([`crate::mend`]) and counted until then.
 //! Limits: [`OUTSTANDING_MAX`] operations before walks pause, [`REFUSED_MAX`] flows tried again.
 
-use crate::io::{Action, KernelError, KernelOp, Log, State};
+use crate::io::{Action, KernelError, KernelOp, Log, State, Unprotected};
 use crate::join::{join, Side};
 use crate::mend::Cause;
 use crate::scan::Purpose;
 use crate::Core;
 use formats::descriptor::{upsert, Command};
 use formats::{FlowKey, FlowRecord, Groups};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Operations under way above which walks wait.
 pub(crate) const OUTSTANDING_MAX: u64 = 8_192;
@@ -32,6 +32,14 @@ struct Mark {
     issued: u64,
 }
 
+/// A frame whose operations are performed, and the copies that were refused then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    session: u64,
+    sequence: u64,
+    refused: u32,
+}
+
 /// What the sink side remembers.
 #[derive(Debug, Default)]
 pub(crate) struct Sink {
@@ -40,8 +48,12 @@ pub(crate) struct Sink {
     /// The last operation of a walk that makes entries anew.
     anew: u64,
     marks: BTreeMap<u8, VecDeque<Mark>>,
-    /// Copies that the kernel refused: counted to the owner as not installed.
-    refused: BTreeSet<FlowKey>,
+    /// Copies that the kernel refused, and why: counted to the owner as not installed.
+    refused: BTreeMap<FlowKey, Unprotected>,
+    /// The same when they were last tried again: they count until that has shown whether there is room now.
+    refused_before: BTreeMap<Unprotected, u64>,
+    /// What each owner was told last.
+    told: BTreeMap<u8, Told>,
     refreshed_us: u64,
     retried_us: u64,
     pub(crate) conflicts_count: u64,
@@ -58,6 +70,25 @@ impl Sink {
 
     pub(crate) fn forget(&mut self, peer: u8) {
         self.marks.remove(&peer);
+        self.told.remove(&peer);
+    }
+
+    fn refused_now(&self) -> BTreeMap<Unprotected, u64> {
+        let mut counts = BTreeMap::new();
+        for reason in self.refused.values() {
+            *counts.entry(*reason).or_insert(0) += 1;
+        }
+        counts
+    }
+
+    /// Copies that the kernel refuses, by reason.
+    pub(crate) fn refused_by_reason(&self) -> Vec<(Unprotected, u64)> {
+        let mut counts = self.refused_before.clone();
+        for (reason, count) in self.refused_now() {
+            let known = counts.entry(reason).or_insert(0);
+            *known = count.max(*known);
+        }
+        counts.into_iter().collect()
     }
 
     /// Whether copies want their lease renewed.
@@ -146,19 +177,27 @@ impl Core {
                 // Exists after a re-creation: another flow holds the translated port.
                 self.sink.conflicts_count += u64::from(error == KernelError::Exists);
                 if self.sink.refused.len() < REFUSED_MAX {
-                    self.sink.refused.insert(record.key);
+                    let full = error == KernelError::TableFull;
+                    let reason = if full { Unprotected::KernelFull } else { Unprotected::KernelRefused };
+                    self.sink.refused.insert(record.key, reason);
                 }
             }
         }
     }
 
     /// Tries again what the kernel refused for a reason that may pass.
-    pub(crate) fn step_sink(&mut self) {
-        if !self.sink.refused.is_empty() && self.now_us >= self.sink.retried_us + RETRY_US {
+    pub(crate) fn step_sink(&mut self, out: &mut Vec<Action>) {
+        let any = !(self.sink.refused.is_empty() && self.sink.refused_before.is_empty());
+        if any && self.now_us >= self.sink.retried_us + RETRY_US {
             self.sink.retried_us = self.now_us;
-            for key in std::mem::take(&mut self.sink.refused) {
+            // What the last attempt made of them is not known before its walks are over.
+            if !self.sink.refused.is_empty() || self.mend.refused_count() == 0 {
+                self.sink.refused_before = self.sink.refused_now();
+            }
+            for (key, _) in std::mem::take(&mut self.sink.refused) {
                 self.mend(key, Cause::Refused);
             }
+            self.acknowledge(out);
         }
     }
 
@@ -170,18 +209,26 @@ impl Core {
 
     /// Copies that the kernel does not hold as they are.
     pub(crate) fn refused_count(&self) -> u32 {
-        (self.sink.refused.len() + self.mend.refused_count()) as u32
+        let before: u64 = self.sink.refused_before.values().sum();
+        (self.sink.refused.len() + self.mend.refused_count()).max(before as usize) as u32
     }
 
     fn acknowledge(&mut self, out: &mut Vec<Action>) {
         let refused = self.refused_count();
         let performed = self.sink.performed;
         for (peer, marks) in &mut self.sink.marks {
-            let mut last = None;
+            let told = self.sink.told.get(peer).copied();
+            let mut next = told.map(|told| Told { refused, ..told });
             while marks.front().is_some_and(|mark| mark.issued <= performed) {
-                last = marks.pop_front();
+                next = marks.pop_front().map(|Mark { session, sequence, .. }| Told {
+                    session,
+                    sequence,
+                    refused,
+                });
             }
-            if let Some(Mark { session, sequence, .. }) = last {
+            if let Some(now) = next.filter(|_| next != told) {
+                self.sink.told.insert(*peer, now);
+                let Told { session, sequence, refused } = now;
                 out.push(Action::Nic(Command::Installed { peer: *peer, session, sequence, refused }));
             }
         }

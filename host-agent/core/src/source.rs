@@ -35,8 +35,7 @@ impl Source {
     pub(crate) fn unprotected_counts(&self) -> BTreeMap<&'static str, u64> {
         let mut counts = BTreeMap::new();
         for reason in self.unprotected.values() {
-            let name = Unprotected::ALL.iter().find(|(r, _)| r == reason).map_or("", |(_, name)| *name);
-            *counts.entry(name).or_insert(0) += 1;
+            *counts.entry(reason.name()).or_insert(0) += 1;
         }
         counts
     }

@@ -1,6 +1,6 @@
 //! What views show of a member; plain values, no layout.
 
-use crate::io::{State, SyncMtu};
+use crate::io::{State, SyncMtu, Unprotected};
 use crate::peer::Peer;
 use crate::{up, Core, UNVERIFIED_US};
 use std::collections::BTreeMap;
@@ -16,6 +16,8 @@ pub struct Coverage {
     pub current: u64,
     /// Buckets that some copy still waits for.
     pub dirty_buckets: u16,
+    /// Flows that copies say they could not install.
+    pub refused: u64,
 }
 
 /// One peer.
@@ -62,6 +64,21 @@ pub struct Status {
 }
 
 impl Core {
+    /// Unprotected flows by reason: those that cannot be, those a copy does not hold, and on a copy those that
+    /// its kernel refuses.
+    fn unprotected_counts(&self) -> BTreeMap<&'static str, u64> {
+        let mut counts = self.source.unprotected_counts();
+        let refused = if self.serving() {
+            vec![(Unprotected::CopyRefused, self.coverage.refused)]
+        } else {
+            self.sink.refused_by_reason()
+        };
+        for (reason, count) in refused.into_iter().filter(|(_, count)| *count > 0) {
+            *counts.entry(reason.name()).or_insert(0) += count;
+        }
+        counts
+    }
+
     /// A snapshot for views.
     pub fn status(&self) -> Status {
         let (verified_buckets, oldest_proof_us) = self.verified(UNVERIFIED_US);
@@ -91,7 +108,7 @@ impl Core {
             oldest_proof_us,
             peers: self.peers.iter().map(peer_status).collect(),
             coverage: self.coverage,
-            unprotected: self.source.unprotected_counts(),
+            unprotected: self.unprotected_counts(),
             counters: BTreeMap::from([
                 ("strays", self.source.strays_count),
                 ("local_flows", self.source.local_count),

@@ -95,3 +95,39 @@ fn a_refusal_during_the_walk_asks_for_another() {
     bench.feed(Input::Nic(Event::ScanEnd { token }));
     assert!(walk(&mut bench).is_some());
 }
+
+#[test]
+fn what_finds_no_room_is_named_and_told_and_tried_again_until_there_is_some() {
+    let mut bench = Bench::at(State::Standby);
+    bench.finish_walks().out.clear();
+    bench.feed(applied(flow(tcp_state::ESTABLISHED), true));
+    bench.feed(Input::Nic(Event::FrameEnd { peer: PEER, session: 7, sequence: 9 }));
+    let failed: Vec<_> = operations(&mut bench).into_iter().map(|op| (op, KernelError::TableFull)).collect();
+    bench.feed(Input::KernelDone { performed: 1, failed });
+    let told = |refused| Action::Nic(Command::Installed { peer: PEER, session: 7, sequence: 9, refused });
+    let named = |bench: &Bench| bench.core.status().unprotected.get("kernel table full").copied();
+    assert!(bench.did(&told(1)));
+    assert_eq!(named(&bench), Some(1));
+    bench.pass(1_100_000, true);
+    let token = walk(&mut bench).expect("it is tried again");
+    let record = flow(tcp_state::ESTABLISHED);
+    bench.feed(Input::Nic(Event::Row { token, cookie: 0, record, stamp: Stamp::default() }));
+    bench.feed(Input::Nic(Event::ScanEnd { token }));
+    assert_eq!(operations(&mut bench), [KernelOp::Recreate { record, timeout_s: TIMEOUT_S }]);
+    assert_eq!(named(&bench), Some(1), "nothing is known while it is under way");
+    bench.feed(Input::KernelDone { performed: 1, failed: Vec::new() });
+    assert!(!bench.did(&told(0)));
+    bench.pass(2_100_000, true);
+    assert!(bench.did(&told(0)), "without another frame");
+    assert_eq!(named(&bench), None);
+}
+
+#[test]
+fn an_owner_does_not_call_protected_what_a_copy_could_not_install() {
+    let mut bench = Bench::at(State::Serving);
+    let (flows, protected, current, dirty_buckets) = (10, 10, 6, 0);
+    bench.feed(Input::Nic(Event::Coverage { flows, protected, current, dirty_buckets, refused: 3 }));
+    let status = bench.core.status();
+    assert_eq!((status.coverage.flows, status.coverage.protected, status.coverage.current), (10, 7, 6));
+    assert_eq!(status.unprotected["not installed on a copy"], 3);
+}

@@ -5,6 +5,8 @@
 
 #[path = "linux/addresses.rs"]
 mod addresses;
+#[path = "linux/agents.rs"]
+mod agents;
 #[path = "linux/events.rs"]
 mod events;
 #[path = "linux/gate.rs"]

@@ -111,7 +111,7 @@ impl Bench {
     }
 
     pub(crate) fn coverage(&mut self) -> &mut Self {
-        let event = Event::Coverage { flows: 0, protected: 0, current: 0, dirty_buckets: 0 };
+        let event = Event::Coverage { flows: 0, protected: 0, current: 0, dirty_buckets: 0, refused: 0 };
         self.feed(Input::Nic(event))
     }
 
