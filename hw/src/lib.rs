@@ -13,6 +13,7 @@ macro_rules! block {
 pub mod counters;
 pub mod crc;
 pub mod csr;
+pub mod decode;
 pub mod digest;
 mod export;
 pub mod framer;

@@ -9,7 +9,7 @@
 //! there moved together, edges compared, head; head, key and groups joined.
 
 use crate::layout::{field, flag, unit_field, Field, ENTRY_BITS};
-use crate::prim::Wires;
+use crate::prim::{constant, Wires};
 use crate::unit::{self, wires, Pairs, FLOW_UNITS_MAX, ID, UNIT_BITS};
 use formats::flow::{Direction, Groups};
 use formats::layout::Layout;
@@ -57,13 +57,6 @@ fn window(sender: Direction) -> Wires<SOURCE_BITS, UNIT_BITS> {
     Wires::new(
         wires(&Window::LAYOUT, unit::WINDOW, source).into_iter().chain(unit::window_edges(sender, source)),
     )
-}
-
-fn constant<const N: usize>(value: u128) -> Constant<Bits<N>> {
-    Constant::new((0..128).filter(|bit| value >> bit & 1 != 0).fold(0.into(), |sum, bit| {
-        let one: Bits<N> = 1.into();
-        sum | one << bit
-    }))
 }
 
 /// One record a clock.

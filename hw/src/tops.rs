@@ -3,7 +3,9 @@
 //! Enters: a name. Leaves: Verilog that stands alone, with a head that says what made it. A block that is
 //! missing here fails a test, and so does a text that one of three readers objects to.
 
-use crate::{counters, crc, csr, digest, framer, hash, map, marks, outbound, prim, record, sums, table};
+use crate::{
+    counters, crc, csr, decode, digest, framer, hash, map, marks, outbound, prim, record, sums, table,
+};
 use formats::register::Counter;
 
 /// Bytes of a beat on the wide buses.
@@ -88,6 +90,8 @@ tops! {
     csr: csr::Csr { S = csr::STORED, V = 32 * csr::STORED, N = csr::SAID, U = 32 * csr::SAID }
         = csr::Csr::new(&csr::Words::declared());
     outbound: outbound::Outbound { T = 6, Q = 1528 };
+    verdict: decode::Verdict {};
+    decode: decode::RecordDecoder {};
 }
 
 #[cfg(test)]

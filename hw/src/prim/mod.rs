@@ -25,3 +25,13 @@ pub use skid::SkidBuffer;
 pub use stream::{LiteIn, LiteOut, StreamIn, StreamOut};
 pub use wires::{Wire, Wires};
 pub use xor::{Rows, XorMatrix};
+
+use rust_hdl::prelude::{Bits, Constant};
+
+/// A number as a kernel may name it.
+pub(crate) fn constant<const N: usize>(value: u128) -> Constant<Bits<N>> {
+    Constant::new((0..128).filter(|bit| value >> bit & 1 != 0).fold(0.into(), |sum, bit| {
+        let one: Bits<N> = 1.into();
+        sum | one << bit
+    }))
+}

@@ -7,6 +7,7 @@ pub(crate) mod bucket_sums;
 pub(crate) mod copier;
 pub(crate) mod counters;
 pub(crate) mod csr;
+pub(crate) mod decode;
 mod engine;
 pub(crate) mod flow_digest;
 pub(crate) mod flow_hash;
@@ -88,6 +89,8 @@ pub(crate) const BLOCKS: &[Block] = &[
     map::MAP,
     counters::BLOCK,
     csr::BLOCK,
+    decode::VERDICT,
+    decode::BLOCK,
 ];
 
 impl Block {

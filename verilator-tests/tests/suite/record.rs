@@ -157,8 +157,8 @@ pub(crate) fn change(bench: &mut Bench) -> Change {
 }
 
 /// The ports of the block.
-struct Builder {
-    in_valid: Input<bool>,
+pub(crate) struct Builder {
+    pub(crate) in_valid: Input<bool>,
     entry: Input<[u32; ENTRY_WORDS]>,
     id: Input<u64>,
     term: Input<u32>,
@@ -168,13 +168,13 @@ struct Builder {
     was_edges: Input<[u32; 4]>,
     replicate: Input<u8>,
     edge_bits: Input<u8>,
-    out_valid: Port<bool>,
+    pub(crate) out_valid: Port<bool>,
     units: Port<[u8; ROOM]>,
     count: Port<u8>,
 }
 
 impl Builder {
-    fn new(bench: &Bench) -> Result<Self> {
+    pub(crate) fn new(bench: &Bench) -> Result<Self> {
         Ok(Self {
             in_valid: bench.input("in_valid")?,
             entry: bench.input("in_entry")?,
@@ -192,7 +192,18 @@ impl Builder {
         })
     }
 
-    fn show(&self, change: &Change) {
+    /// What replicates, from the next cycle but one on.
+    pub(crate) fn replicate(&self, replication: &Replication) {
+        self.replicate.set(replication.groups.0);
+        self.edge_bits.set(replication.edge_bits as u8);
+    }
+
+    /// The units on its output, and how many they are.
+    pub(crate) fn record(&self) -> ([u8; ROOM], u8) {
+        (self.units.get(), self.count.get())
+    }
+
+    pub(crate) fn show(&self, change: &Change) {
         self.entry.set(pack(&change.entry));
         self.id.set(change.id.0);
         self.term.set(change.term.0);
@@ -222,8 +233,7 @@ fn records_match(bench: &mut Bench) -> Result<()> {
         let is_new = cycle % PHASE_CYCLES == 0;
         if is_new {
             replication = Replication::drawn(bench);
-            builder.replicate.set(replication.groups.0);
-            builder.edge_bits.set(replication.edge_bits as u8);
+            builder.replicate(&replication);
         }
         let change = change(bench);
         // A new step is in force a cycle later.
@@ -234,7 +244,7 @@ fn records_match(bench: &mut Bench) -> Result<()> {
         bench.cycle(&mut ())?;
         if due.len() as u64 == LATENCY_CYCLES {
             let record = due.pop_front().flatten();
-            let found = builder.out_valid.get().then(|| (builder.units.get(), builder.count.get()));
+            let found = builder.out_valid.get().then(|| builder.record());
             if found != record.as_ref().map(encoded) {
                 let found = found.map(|(units, count)| (count, Record::decode(&units)));
                 return Err(Error::Found(format!("{found:?} instead of {record:?}")));
