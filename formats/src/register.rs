@@ -177,6 +177,8 @@ counters! {
     FrameSession,
     /// Refused: sequence not above the last one.
     FrameSequence,
+    /// Refused: no room until the records of earlier frames are read.
+    FrameFull,
     /// Frames a gap in the sequence says were lost on the way to us.
     FramesMissing,
     /// Frames sent.

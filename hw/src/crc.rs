@@ -55,6 +55,28 @@ fn state_before_zero(state: u32) -> u32 {
     })
 }
 
+/// The matrix of the state alone through so many zeros: [`step_rows`] without the bytes.
+pub fn state_rows(bytes: usize) -> Rows {
+    let state = |row: Vec<usize>| row.into_iter().filter(|input| *input < CRC_BITS).collect();
+    step_rows(bytes).into_iter().map(state).collect()
+}
+
+/// The state before the first byte that counts, such that so many zeros before it make it the right one.
+pub fn start_before(zeros: usize) -> u32 {
+    (0..zeros).fold(!0, |state, _| state_before_zero(state))
+}
+
+/// The state behind a message, its checksum and so many zeros, whatever the message was.
+pub fn right_behind(zeros: usize) -> u32 {
+    // The checksum of the empty message is four zeros.
+    state_after_zeros(CRC_BITS / 8 + zeros)
+}
+
+/// What a state becomes behind so many zeros.
+pub fn state_behind(state: u32, zeros: usize) -> u32 {
+    state_after(state, std::iter::repeat_n(0, zeros))
+}
+
 /// The definition, bit by bit. It is linear, so that single bits give the columns of the matrix.
 fn state_after(state: u32, bytes: impl Iterator<Item = u8>) -> u32 {
     bytes.fold(state, |state, byte| {
@@ -79,5 +101,12 @@ mod tests {
         for state in [1, 0x8000_0000, 0x1234_5678] {
             assert_eq!(state_before_zero(state_after(state, [0].into_iter())), state);
         }
+    }
+
+    #[test]
+    fn a_right_message_ends_in_one_state_whatever_it_was() {
+        let message = b"123456789\x26\x39\xf4\xcb\0\0\0".iter().copied();
+        assert_eq!(state_after(!0, message.clone()), right_behind(3));
+        assert_eq!(state_after(start_before(22), std::iter::repeat_n(0, 22).chain(message)), right_behind(3));
     }
 }

@@ -18,6 +18,7 @@ pub mod digest;
 mod export;
 pub mod framer;
 pub mod hash;
+pub mod ingress;
 pub mod layout;
 mod lint;
 pub mod map;

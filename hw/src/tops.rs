@@ -4,7 +4,8 @@
 //! missing here fails a test, and so does a text that one of three readers objects to.
 
 use crate::{
-    counters, crc, csr, decode, digest, framer, hash, map, marks, outbound, prim, record, sums, table,
+    counters, crc, csr, decode, digest, framer, hash, ingress, map, marks, outbound, prim, record, sums,
+    table,
 };
 use formats::register::Counter;
 
@@ -66,6 +67,7 @@ tops! {
     lut_memory: prim::LutMemory { W = 64, A = 4 };
     memory: prim::Memory { W = 64, A = 4 };
     loop_memory: prim::LoopMemory { W = 64, A = 3, E = 48 };
+    paced_memory: prim::PacedMemory { W = 64, A = 4 };
     multiplier: prim::Multiplier { A = 32, B = 32, P = 64 };
     arbiter: prim::Arbiter {};
     crc32: prim::XorMatrix { I = crc::CRC_BITS + 8 * BEAT_BYTES, O = crc::CRC_BITS }
@@ -92,6 +94,15 @@ tops! {
     outbound: outbound::Outbound { T = 6, Q = 1528 };
     verdict: decode::Verdict {};
     decode: decode::RecordDecoder {};
+    frame_crc: ingress::crc::FrameCrc { W = 512, K = 64, U = 4 };
+    frame_crc_128: ingress::crc::FrameCrc { W = 128, K = 16, U = 1 };
+    header_check: ingress::header::HeaderCheck { W = 128, K = 16, U = 1, H = 4 };
+    peer_table: ingress::peers::PeerTable {};
+    frame_store: ingress::store::FrameStore { W = 32, M = 33, A = 4 };
+    aligner: ingress::align::Aligner { W = 512, D = 896, U = 4, C = 4 };
+    ingress: ingress::Ingress { W = 512, K = 64, U = 4, D = 896, M = 513, H = 1, C = 4, A = 9 };
+    ingress_256: ingress::Ingress { W = 256, K = 32, U = 2, D = 384, M = 257, H = 2, C = 8, A = 10 };
+    ingress_128: ingress::Ingress { W = 128, K = 16, U = 1, D = 128, M = 129, H = 4, C = 16, A = 11 };
 }
 
 #[cfg(test)]

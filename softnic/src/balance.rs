@@ -30,6 +30,7 @@ const FRAMES_OUT: &[Counter] = &[
     Counter::FrameReceiver,
     Counter::FrameSession,
     Counter::FrameSequence,
+    Counter::FrameFull,
 ];
 const RECORDS_OUT: &[Counter] = &[
     Counter::RecordsApplied,

@@ -94,6 +94,58 @@ end
     }
 }
 
+/// As [`Memory`], with read registers that can wait: what reads it need not take what it asked for.
+///
+/// Each of the two registers moves on at a clock only when told.
+#[derive(LogicBlock, Default)]
+pub struct PacedMemory<const W: usize, const A: usize> {
+    /// The clock.
+    pub clock: Signal<In, Clock>,
+    /// What to read.
+    pub read_address: Signal<In, Bits<A>>,
+    /// The register of the RAM takes the word there.
+    pub step_word: Signal<In, Bit>,
+    /// The register behind it takes what that one holds.
+    pub step_data: Signal<In, Bit>,
+    /// What the second register holds.
+    pub read_data: Signal<Out, Bits<W>>,
+    /// Writes.
+    pub write: Signal<In, Bit>,
+    /// Where.
+    pub write_address: Signal<In, Bits<A>>,
+    /// What.
+    pub write_data: Signal<In, Bits<W>>,
+}
+
+impl<const W: usize, const A: usize> Logic for PacedMemory<W, A> {
+    // Judged as Verilog only: rust-hdl's simulator sees no memory here.
+    fn update(&mut self) {}
+
+    fn connect(&mut self) {
+        self.read_data.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        let (high, address_high, last) = (W - 1, A - 1, (1usize << A) - 1);
+        Verilog::Custom(format!(
+            "(* no_rw_check *) reg [{high}:0] held [0:{last}];
+reg [{high}:0] read_word;
+reg write_held;
+reg [{address_high}:0] write_address_held;
+reg [{high}:0] write_data_held;
+always @(posedge clock) begin
+    write_held <= write;
+    write_address_held <= write_address;
+    write_data_held <= write_data;
+    if (write_held) held[write_address_held] <= write_data_held;
+    if (step_word) read_word <= held[read_address];
+    if (step_data) read_data <= read_word;
+end
+"
+        ))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +154,6 @@ mod tests {
     fn yosys_accepts_them() {
         crate::yosys::check("lut", &crate::export("lut", &mut LutMemory::<40, 4>::default()));
         crate::yosys::check("memory", &crate::export("memory", &mut Memory::<512, 9>::default()));
+        crate::yosys::check("paced", &crate::export("paced", &mut PacedMemory::<512, 9>::default()));
     }
 }

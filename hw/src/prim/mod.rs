@@ -19,7 +19,7 @@ pub use arbiter::Arbiter;
 pub use delay::Delay;
 pub use fifo::Fifo;
 pub use loop_memory::{LoopMemory, LOOP_BEHIND, LOOP_EARLY, LOOP_LATENCY};
-pub use memory::{LutMemory, Memory, MEMORY_LATENCY};
+pub use memory::{LutMemory, Memory, PacedMemory, MEMORY_LATENCY};
 pub use multiplier::{Multiplier, MULTIPLIER_LATENCY};
 pub use skid::SkidBuffer;
 pub use stream::{LiteIn, LiteOut, StreamIn, StreamOut};

@@ -13,6 +13,8 @@ pub(crate) mod flow_digest;
 pub(crate) mod flow_hash;
 pub(crate) mod flows;
 pub(crate) mod framer;
+pub(crate) mod ingress;
+pub(crate) mod ingress_parts;
 pub(crate) mod map;
 pub(crate) mod out_buffer;
 pub(crate) mod outbound;
@@ -23,6 +25,7 @@ pub(crate) mod registers;
 pub(crate) mod sample;
 pub(crate) mod slice;
 pub(crate) mod table;
+pub(crate) mod traffic;
 pub(crate) mod xor;
 
 use std::ops::Range;
@@ -64,6 +67,7 @@ pub(crate) const BLOCKS: &[Block] = &[
     prim::LUT_MEMORY,
     prim::MEMORY,
     prim::LOOP_MEMORY,
+    prim::PACED_MEMORY,
     prim::MULTIPLIER,
     prim::ARBITER,
     prim::WIRES,
@@ -91,6 +95,15 @@ pub(crate) const BLOCKS: &[Block] = &[
     csr::BLOCK,
     decode::VERDICT,
     decode::BLOCK,
+    ingress_parts::FRAME_CRC,
+    ingress_parts::FRAME_CRC_128,
+    ingress_parts::HEADER_CHECK,
+    ingress_parts::PEER_TABLE,
+    ingress_parts::FRAME_STORE,
+    ingress_parts::ALIGNER,
+    ingress::INGRESS,
+    ingress::INGRESS_256,
+    ingress::INGRESS_128,
 ];
 
 impl Block {

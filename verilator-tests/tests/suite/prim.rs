@@ -74,6 +74,13 @@ pub(crate) const LOOP_MEMORY: Block = Block {
     tests: &[Test { name: "random changes", seeds: 0..6, body: changes_are_seen }],
 };
 
+pub(crate) const PACED_MEMORY: Block = Block {
+    name: "paced_memory",
+    design: || top("paced_memory").without_reset(),
+    latency_cycles: Some(prim::MEMORY_LATENCY as u64),
+    tests: &[Test { name: "random writes and reads", seeds: 0..3, body: paced_memory_holds }],
+};
+
 pub(crate) const MULTIPLIER: Block = Block {
     name: "multiplier",
     design: || top("multiplier").without_reset(),
@@ -345,6 +352,44 @@ fn fields_are_put(bench: &mut Bench) -> Result<()> {
         bench.cycle(&mut ())?;
         let field = |wire: prim::Wire| (word >> wire.from & ((1 << wire.bits) - 1)) << wire.to;
         expect_same("the word", y.get(), prim::Wire::SAMPLE.into_iter().map(field).sum())?;
+    }
+    Ok(())
+}
+
+/// Each register takes what is before it when told, and else holds; a write counts two cycles later, and
+/// what is read one cycle behind it is not looked at.
+fn paced_memory_holds(bench: &mut Bench) -> Result<()> {
+    let (write, to) = (bench.input::<bool>("write")?, bench.input::<u8>("write_address")?);
+    let (data_in, from) = (bench.input::<u64>("write_data")?, bench.input::<u8>("read_address")?);
+    let (step_word, step_data) = (bench.input::<bool>("step_word")?, bench.input::<bool>("step_data")?);
+    let data = bench.port::<u64>("read_data")?;
+    let mut model = [None; 1 << MEMORY_ADDRESS_BITS];
+    let (mut held, mut word, mut expected) = (None, None, None);
+    for _ in 0..CYCLES {
+        let random = bench.random();
+        let written = random.bool().then(|| (random.u8(..16), random.u64(..)));
+        let read = random.u8(..16);
+        let steps = [random.bool(), random.bool()];
+        write.set(written.is_some());
+        to.set(written.map_or(read, |(at, _)| at));
+        data_in.set(written.map_or(0, |(_, value)| value));
+        from.set(read);
+        step_word.set(steps[0]);
+        step_data.set(steps[1]);
+        bench.cycle(&mut ())?;
+        if steps[1] {
+            expected = word;
+        }
+        if steps[0] {
+            let is_clash = held.is_some_and(|(at, _)| at == read);
+            word = if is_clash { None } else { model[usize::from(read)] };
+        }
+        if let Some((at, value)) = std::mem::replace(&mut held, written) {
+            model[usize::from(at)] = Some(value);
+        }
+        if let Some(expected) = expected {
+            expect_same("the word", data.get(), expected)?;
+        }
     }
     Ok(())
 }

@@ -1,0 +1,375 @@
+//! Records out of beats: each starts at a unit of 16 bytes and says itself how many units it has.
+//!
+//! Enters: the beats of frames behind their headers, the last of each marked, and a verdict for each frame in
+//! the same order. Leaves: records of accepted frames, a record of up to a beat a clock, longer ones in as
+//! many clocks as they fill beats, the last clock of a frame's longest way being one more: what is left
+//! of its last beat is dropped. Refused frames are dropped at a beat a clock.
+//!
+//! A record of no units, of more than 16 or of more than the frame has left ends the frame: it leaves as
+//! `out_malformed`, and the rest is dropped. So each accepted frame with units ends with `out_last`, once.
+//!
+//! Timing: outputs are registers, but `beat_take` and `out_done`; two cycles from the later of beat and
+//! verdict to the record. One record may wait at the output; behind it everything waits. From a record's
+//! length to whether its beat is done are 8 LUT levels.
+
+use super::store::FRAMES_MAX;
+use crate::prim::LutMemory;
+use formats::limits::{FRAME_UNITS_MAX, RECORD_UNITS_MAX, UNIT_SIZE};
+use rust_hdl::prelude::*;
+
+// Widths in a kernel are plain numbers.
+const _: () = assert!(FRAMES_MAX == 128 && FRAME_UNITS_MAX < 1 << 10 && RECORD_UNITS_MAX == 16);
+
+/// Beats of W bits and U units; what starts in one reaches over D bits; the longest record fills C of them.
+#[derive(LogicBlock)]
+pub struct Aligner<const W: usize, const D: usize, const U: usize, const C: usize> {
+    /// The clock.
+    pub clock: Signal<In, Clock>,
+    /// Empties it.
+    pub reset: Signal<In, Bit>,
+    /// A beat is there.
+    pub beat_valid: Signal<In, Bit>,
+    /// The last of its frame.
+    pub beat_last: Signal<In, Bit>,
+    /// Its bytes.
+    pub beat_data: Signal<In, Bits<W>>,
+    /// It is taken at this clock.
+    pub beat_take: Signal<Out, Bit>,
+    /// A verdict is there; no more than 128 frames are without their end.
+    pub in_valid: Signal<In, Bit>,
+    /// The frame is accepted.
+    pub in_accepted: Signal<In, Bit>,
+    /// Units of records in it.
+    pub in_units: Signal<In, Bits<10>>,
+    /// Who sent it.
+    pub in_sender: Signal<In, Bits<7>>,
+    /// The port it came from.
+    pub in_port: Signal<In, Bits<3>>,
+    /// Its sequence.
+    pub in_sequence: Signal<In, Bits<64>>,
+    /// A frame is over at this clock.
+    pub out_done: Signal<Out, Bit>,
+    /// A record is there.
+    pub out_valid: Signal<Out, Bit>,
+    /// It is taken at this clock.
+    pub out_ready: Signal<In, Bit>,
+    /// Its units, the first at bit 0; what lies behind them is anything.
+    pub out_units: Signal<Out, Bits<2048>>,
+    /// How many.
+    pub out_count: Signal<Out, Bits<5>>,
+    /// Sender of its frame.
+    pub out_sender: Signal<Out, Bits<7>>,
+    /// Port of its frame.
+    pub out_port: Signal<Out, Bits<3>>,
+    /// Sequence of its frame.
+    pub out_sequence: Signal<Out, Bits<64>>,
+    /// The first of its frame.
+    pub out_first: Signal<Out, Bit>,
+    /// The last of its frame.
+    pub out_last: Signal<Out, Bit>,
+    /// No record: the frame ends here, because what follows is none.
+    pub out_malformed: Signal<Out, Bit>,
+    verdicts: LutMemory<85, 7>,
+    write_index: DFF<Bits<8>>,
+    read_index: DFF<Bits<8>>,
+    has_verdict: Signal<Local, Bit>,
+    entering: Signal<Local, Bits<85>>,
+    next_frame: Signal<Local, Bits<85>>,
+    next_units: Signal<Local, Bits<10>>,
+    loads: Signal<Local, Bit>,
+    /// The frame at hand: sender, port and sequence.
+    frame: DFF<Bits<74>>,
+    frame_valid: DFF<Bit>,
+    /// Records are still to come; else what is left of it is dropped.
+    is_open: DFF<Bit>,
+    is_first: DFF<Bit>,
+    /// Units of the frame from the place at hand on.
+    frame_left: DFF<Bits<10>>,
+    /// The beat at hand, the unit in it, and how much of the record came before it.
+    beat: DFF<Bits<W>>,
+    has_beat: DFF<Bit>,
+    is_last_beat: DFF<Bit>,
+    offset: DFF<Bits<5>>,
+    part: DFF<Bits<5>>,
+    record_left: DFF<Bits<5>>,
+    both: Signal<Local, Bits<D>>,
+    window: Signal<Local, Bits<W>>,
+    length: Signal<Local, Bits<8>>,
+    at_head: Signal<Local, Bit>,
+    is_bad: Signal<Local, Bit>,
+    units: Signal<Local, Bits<5>>,
+    taken: Signal<Local, Bits<5>>,
+    reach: Signal<Local, Bits<5>>,
+    ends_record: Signal<Local, Bit>,
+    ends_frame: Signal<Local, Bit>,
+    may_step: Signal<Local, Bit>,
+    steps: Signal<Local, Bit>,
+    gives_up: Signal<Local, Bit>,
+    drops: Signal<Local, Bit>,
+    leaves_beat: Signal<Local, Bit>,
+    takes_beat: Signal<Local, Bit>,
+    ends: Signal<Local, Bit>,
+    chunk: [DFF<Bits<W>>; C],
+    piece: Signal<Local, Bits<W>>,
+    valid: DFF<Bit>,
+    count: DFF<Bits<5>>,
+    record_frame: DFF<Bits<74>>,
+    record_first: DFF<Bit>,
+    record_last: DFF<Bit>,
+    malformed: DFF<Bit>,
+    number: [Constant<Bits<5>>; C],
+    chunk_at: [Constant<Bits<16>>; C],
+    lane: [Constant<Bits<5>>; U],
+    lane_at: [Constant<Bits<16>>; U],
+    beat_bits: Constant<Bits<16>>,
+    beat_units: Constant<Bits<5>>,
+}
+
+impl<const W: usize, const D: usize, const U: usize, const C: usize> Default for Aligner<W, D, U, C> {
+    fn default() -> Self {
+        const { assert!(W == 8 * UNIT_SIZE * U && D == 2 * W - 8 * UNIT_SIZE, "widths that agree") };
+        const { assert!(U * C == RECORD_UNITS_MAX, "room for the longest record") };
+        Self {
+            clock: Default::default(),
+            reset: Default::default(),
+            beat_valid: Default::default(),
+            beat_last: Default::default(),
+            beat_data: Default::default(),
+            beat_take: Default::default(),
+            in_valid: Default::default(),
+            in_accepted: Default::default(),
+            in_units: Default::default(),
+            in_sender: Default::default(),
+            in_port: Default::default(),
+            in_sequence: Default::default(),
+            out_done: Default::default(),
+            out_valid: Default::default(),
+            out_ready: Default::default(),
+            out_units: Default::default(),
+            out_count: Default::default(),
+            out_sender: Default::default(),
+            out_port: Default::default(),
+            out_sequence: Default::default(),
+            out_first: Default::default(),
+            out_last: Default::default(),
+            out_malformed: Default::default(),
+            verdicts: Default::default(),
+            write_index: Default::default(),
+            read_index: Default::default(),
+            has_verdict: Default::default(),
+            entering: Default::default(),
+            next_frame: Default::default(),
+            next_units: Default::default(),
+            loads: Default::default(),
+            frame: Default::default(),
+            frame_valid: Default::default(),
+            is_open: Default::default(),
+            is_first: Default::default(),
+            frame_left: Default::default(),
+            beat: Default::default(),
+            has_beat: Default::default(),
+            is_last_beat: Default::default(),
+            offset: Default::default(),
+            part: Default::default(),
+            record_left: Default::default(),
+            both: Default::default(),
+            window: Default::default(),
+            length: Default::default(),
+            at_head: Default::default(),
+            is_bad: Default::default(),
+            units: Default::default(),
+            taken: Default::default(),
+            reach: Default::default(),
+            ends_record: Default::default(),
+            ends_frame: Default::default(),
+            may_step: Default::default(),
+            steps: Default::default(),
+            gives_up: Default::default(),
+            drops: Default::default(),
+            leaves_beat: Default::default(),
+            takes_beat: Default::default(),
+            ends: Default::default(),
+            chunk: std::array::from_fn(|_| Default::default()),
+            piece: Default::default(),
+            valid: Default::default(),
+            count: Default::default(),
+            record_frame: Default::default(),
+            record_first: Default::default(),
+            record_last: Default::default(),
+            malformed: Default::default(),
+            number: std::array::from_fn(|k| Constant::new(k.to_bits())),
+            chunk_at: std::array::from_fn(|k| Constant::new((W * k).to_bits())),
+            lane: std::array::from_fn(|k| Constant::new(k.to_bits())),
+            lane_at: std::array::from_fn(|k| Constant::new((8 * UNIT_SIZE * k).to_bits())),
+            beat_bits: Constant::new(W.to_bits()),
+            beat_units: Constant::new(U.to_bits()),
+        }
+    }
+}
+
+impl<const W: usize, const D: usize, const U: usize, const C: usize> Logic for Aligner<W, D, U, C> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, write_index, read_index, frame, frame_valid, is_open, is_first, frame_left);
+        dff_setup!(self, clock, beat, has_beat, is_last_beat, offset, part, record_left);
+        dff_setup!(self, clock, valid, count, record_frame, record_first, record_last, malformed);
+
+        // What stands at the place at hand.
+        self.both.next = bit_cast::<D, W>(self.beat.q.val())
+            | (bit_cast::<D, W>(self.beat_data.val()) << self.beat_bits.val());
+        self.window.next = self.beat.q.val();
+        for k in 0..U {
+            if self.offset.q.val() == self.lane[k].val() {
+                self.window.next = self.both.val().get_bits::<W>(self.lane_at[k].val().index());
+            }
+        }
+        self.length.next = self.window.val().get_bits::<8>(8);
+        self.at_head.next = self.part.q.val() == 0;
+        self.is_bad.next = self.at_head.val()
+            & ((self.length.val() == 0)
+                | (self.length.val() > 16)
+                | (bit_cast::<10, 8>(self.length.val()) > self.frame_left.q.val()));
+        self.units.next = self.record_left.q.val();
+        if self.at_head.val() {
+            self.units.next = self.length.val().get_bits::<5>(0);
+        }
+        self.taken.next = self.units.val();
+        if self.units.val() > self.beat_units.val() {
+            self.taken.next = self.beat_units.val();
+        }
+        self.reach.next = self.offset.q.val() + self.taken.val();
+        self.ends_record.next = self.units.val() <= self.beat_units.val();
+        self.ends_frame.next =
+            self.ends_record.val() & (bit_cast::<10, 5>(self.units.val()) == self.frame_left.q.val());
+
+        // What becomes of it.
+        self.may_step.next = self.frame_valid.q.val()
+            & self.is_open.q.val()
+            & self.has_beat.q.val()
+            & (!self.valid.q.val() | self.out_ready.val());
+        self.gives_up.next = self.may_step.val() & self.is_bad.val();
+        self.steps.next = self.may_step.val()
+            & !self.is_bad.val()
+            & ((self.reach.val() <= self.beat_units.val()) | self.beat_valid.val());
+        self.drops.next = self.frame_valid.q.val() & !self.is_open.q.val() & self.has_beat.q.val();
+        self.leaves_beat.next = self.drops.val()
+            | self.gives_up.val()
+            | (self.steps.val() & ((self.reach.val() >= self.beat_units.val()) | self.ends_frame.val()));
+        self.takes_beat.next = !self.has_beat.q.val() | self.leaves_beat.val();
+        self.beat_take.next = self.takes_beat.val();
+        self.ends.next = self.leaves_beat.val() & self.is_last_beat.q.val();
+        self.out_done.next = self.ends.val();
+
+        // The place.
+        if self.takes_beat.val() {
+            self.has_beat.d.next = self.beat_valid.val();
+            self.beat.d.next = self.beat_data.val();
+            self.is_last_beat.d.next = self.beat_last.val();
+        }
+        if self.steps.val() {
+            self.offset.d.next = self.reach.val();
+            if self.reach.val() >= self.beat_units.val() {
+                self.offset.d.next = self.reach.val() - self.beat_units.val();
+            }
+            self.frame_left.d.next = self.frame_left.q.val() - bit_cast::<10, 5>(self.taken.val());
+            self.record_left.d.next = self.units.val() - self.beat_units.val();
+            self.part.d.next = self.part.q.val() + 1;
+            if self.ends_record.val() {
+                self.part.d.next = 0.into();
+                self.is_first.d.next = false;
+            }
+        }
+        if self.gives_up.val() | (self.steps.val() & self.ends_frame.val()) {
+            self.offset.d.next = 0.into();
+            self.is_open.d.next = false;
+        }
+
+        // The frame at hand; a verdict that nobody waits for goes past the queue.
+        self.entering.next = (bit_cast::<85, 64>(self.in_sequence.val()) << 21)
+            | (bit_cast::<85, 3>(self.in_port.val()) << 18)
+            | (bit_cast::<85, 7>(self.in_sender.val()) << 11)
+            | (bit_cast::<85, 10>(self.in_units.val()) << 1)
+            | bit_cast::<85, 1>(self.in_accepted.val().into());
+        self.verdicts.clock.next = self.clock.val();
+        self.verdicts.write.next = self.in_valid.val();
+        self.verdicts.write_address.next = self.write_index.q.val().get_bits::<7>(0);
+        self.verdicts.write_data.next = self.entering.val();
+        self.verdicts.address.next = self.read_index.q.val().get_bits::<7>(0);
+        self.has_verdict.next = self.write_index.q.val() != self.read_index.q.val();
+        self.next_frame.next = self.entering.val();
+        if self.has_verdict.val() {
+            self.next_frame.next = self.verdicts.data.val();
+        }
+        self.next_units.next = self.next_frame.val().get_bits::<10>(1);
+        self.loads.next = !self.frame_valid.q.val() | self.ends.val();
+        if self.in_valid.val() {
+            self.write_index.d.next = self.write_index.q.val() + 1;
+        }
+        if self.loads.val() {
+            self.frame_valid.d.next = self.has_verdict.val() | self.in_valid.val();
+            self.is_open.d.next = self.next_frame.val().get_bit(0) & (self.next_units.val() != 0);
+            self.frame_left.d.next = self.next_units.val();
+            self.frame.d.next = self.next_frame.val().get_bits::<74>(11);
+            self.is_first.d.next = true;
+            if self.has_verdict.val() | self.in_valid.val() {
+                self.read_index.d.next = self.read_index.q.val() + 1;
+            }
+        }
+
+        // The record.
+        for k in 0..C {
+            self.chunk[k].clock.next = self.clock.val();
+            self.chunk[k].d.next = self.chunk[k].q.val();
+            if self.may_step.val() & (self.part.q.val() == self.number[k].val()) {
+                self.chunk[k].d.next = self.window.val();
+            }
+        }
+        if self.out_ready.val() {
+            self.valid.d.next = false;
+        }
+        if self.may_step.val() {
+            self.valid.d.next = self.gives_up.val() | (self.steps.val() & self.ends_record.val());
+            self.malformed.d.next = self.gives_up.val();
+            self.record_first.d.next = self.is_first.q.val();
+            self.record_last.d.next = self.gives_up.val() | self.ends_frame.val();
+            self.record_frame.d.next = self.frame.q.val();
+            if self.at_head.val() {
+                self.count.d.next = self.units.val();
+            }
+        }
+        self.out_valid.next = self.valid.q.val();
+        self.out_units.next = 0.into();
+        for k in 0..C {
+            self.piece.next = self.chunk[k].q.val();
+            self.out_units.next =
+                self.out_units.val() | (bit_cast::<2048, W>(self.piece.val()) << self.chunk_at[k].val());
+        }
+        self.out_count.next = self.count.q.val();
+        self.out_sender.next = self.record_frame.q.val().get_bits::<7>(0);
+        self.out_port.next = self.record_frame.q.val().get_bits::<3>(7);
+        self.out_sequence.next = self.record_frame.q.val().get_bits::<64>(10);
+        self.out_first.next = self.record_first.q.val();
+        self.out_last.next = self.record_last.q.val();
+        self.out_malformed.next = self.malformed.q.val();
+        if self.reset.val() {
+            self.write_index.d.next = 0.into();
+            self.read_index.d.next = 0.into();
+            self.frame_valid.d.next = false;
+            self.has_beat.d.next = false;
+            self.offset.d.next = 0.into();
+            self.part.d.next = 0.into();
+            self.valid.d.next = false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn yosys_accepts_it() {
+        let mut aligner = Box::<Aligner<512, 896, 4, 4>>::default();
+        crate::yosys::check("aligner", &crate::export("aligner", &mut *aligner));
+    }
+}
