@@ -4,8 +4,8 @@
 //! missing here fails a test, and so does a text that one of three readers objects to.
 
 use crate::{
-    counters, crc, csr, decode, digest, framer, hash, ingress, map, marks, outbound, prim, record, sums,
-    table,
+    counters, crc, csr, decode, digest, egress, framer, hash, ingress, map, marks, outbound, pool, prim,
+    record, sums, table,
 };
 use formats::register::Counter;
 
@@ -65,6 +65,7 @@ tops! {
     fifo: prim::Fifo { W = 64, A = 4, P = 5 };
     delay: prim::Delay { W = 40, N = 5 };
     lut_memory: prim::LutMemory { W = 64, A = 4 };
+    twin_memory: prim::TwinMemory { W = 64, A = 4 };
     memory: prim::Memory { W = 64, A = 4 };
     loop_memory: prim::LoopMemory { W = 64, A = 3, E = 48 };
     paced_memory: prim::PacedMemory { W = 64, A = 4 };
@@ -103,6 +104,13 @@ tops! {
     ingress: ingress::Ingress { W = 512, K = 64, U = 4, D = 896, M = 513, H = 1, C = 4, A = 9 };
     ingress_256: ingress::Ingress { W = 256, K = 32, U = 2, D = 384, M = 257, H = 2, C = 8, A = 10 };
     ingress_128: ingress::Ingress { W = 128, K = 16, U = 1, D = 128, M = 129, H = 4, C = 16, A = 11 };
+    pages: pool::Pages { P = 4, N = 5 };
+    pool_512: pool::Pool { W = 512, U = 4, D = 6, P = 10, N = 11, B = 12, F = 9, C = 4 };
+    pool_128: pool::Pool { W = 128, U = 1, D = 3, P = 7, N = 8, B = 9, F = 6, C = 4 };
+    egress_512: egress::Egress
+        { W = 512, K = 64, U = 4, T = 7, D = 6, P = 10, N = 11, B = 12, F = 9, C = 4 };
+    egress_128: egress::Egress
+        { W = 128, K = 16, U = 1, T = 4, D = 3, P = 7, N = 8, B = 9, F = 6, C = 4 };
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //!
 //! Timing: all outputs are registers; a beat leaves one cycle after it came if nothing waits.
 
-use crate::prim::LutMemory;
+use crate::prim::{FrameOut, LutMemory};
 use formats::limits::FRAME_CRC_SIZE;
 use rust_hdl::prelude::*;
 
@@ -40,16 +40,8 @@ pub struct OutBuffer<const W: usize, const K: usize, const U: usize> {
     pub in_last: Signal<In, Bit>,
     /// Units before the checksum in a last beat.
     pub in_units: Signal<In, Bits<3>>,
-    /// The bytes.
-    pub m_axis_tdata: Signal<Out, Bits<W>>,
-    /// Which of them count.
-    pub m_axis_tkeep: Signal<Out, Bits<K>>,
-    /// The last beat of a frame.
-    pub m_axis_tlast: Signal<Out, Bit>,
-    /// A beat is there.
-    pub m_axis_tvalid: Signal<Out, Bit>,
-    /// It is taken at this clock.
-    pub m_axis_tready: Signal<In, Bit>,
+    /// The frames.
+    pub m_axis: FrameOut<W, K>,
     memory: LutMemory<W, PLACES_BITS>,
     /// The units, and above them the mark of the last beat.
     code_memory: LutMemory<4, PLACES_BITS>,
@@ -88,11 +80,7 @@ impl<const W: usize, const K: usize, const U: usize> Default for OutBuffer<W, K,
             in_data: Default::default(),
             in_last: Default::default(),
             in_units: Default::default(),
-            m_axis_tdata: Default::default(),
-            m_axis_tkeep: Default::default(),
-            m_axis_tlast: Default::default(),
-            m_axis_tvalid: Default::default(),
-            m_axis_tready: Default::default(),
+            m_axis: Default::default(),
             memory: Default::default(),
             code_memory: Default::default(),
             write_index: Default::default(),
@@ -125,12 +113,12 @@ impl<const W: usize, const K: usize, const U: usize> Logic for OutBuffer<W, K, U
         dff_setup!(self, clock, write_index, read_index, level, has_any, owed, may);
         dff_setup!(self, clock, data, keep, last, valid);
         self.may_send.next = self.may.q.val();
-        self.m_axis_tdata.next = self.data.q.val();
-        self.m_axis_tkeep.next = self.keep.q.val();
-        self.m_axis_tlast.next = self.last.q.val();
-        self.m_axis_tvalid.next = self.valid.q.val();
-        self.taken.next = self.valid.q.val() & self.m_axis_tready.val();
-        self.moves.next = self.m_axis_tready.val() | !self.valid.q.val();
+        self.m_axis.tdata.next = self.data.q.val();
+        self.m_axis.tkeep.next = self.keep.q.val();
+        self.m_axis.tlast.next = self.last.q.val();
+        self.m_axis.tvalid.next = self.valid.q.val();
+        self.taken.next = self.valid.q.val() & self.m_axis.tready.val();
+        self.moves.next = self.m_axis.tready.val() | !self.valid.q.val();
         self.enters.next = self.in_valid.val() & (self.has_any.q.val() | !self.moves.val());
         self.leaves.next = self.has_any.q.val() & self.moves.val();
 

@@ -22,7 +22,7 @@ mod header;
 pub use buffer::{OutBuffer, FLIGHT};
 
 use crate::crc;
-use crate::prim::{LutMemory, XorMatrix};
+use crate::prim::{FrameOut, LutMemory, XorMatrix};
 use formats::limits::*;
 use header::{byte_mask, fixed_header, place};
 use rust_hdl::prelude::*;
@@ -94,16 +94,8 @@ pub struct Framer<const W: usize, const K: usize, const U: usize, const T: usize
     pub write_session: Signal<In, Bit>,
     /// Its low half; 0 for none.
     pub write_peer_session: Signal<In, Bits<32>>,
-    /// Bytes.
-    pub m_axis_tdata: Signal<Out, Bits<W>>,
-    /// Which of them count: all, or in a frame's last beat the first ones.
-    pub m_axis_tkeep: Signal<Out, Bits<K>>,
-    /// The last beat of a frame.
-    pub m_axis_tlast: Signal<Out, Bit>,
-    /// A beat is there.
-    pub m_axis_tvalid: Signal<Out, Bit>,
-    /// It is taken at this clock.
-    pub m_axis_tready: Signal<In, Bit>,
+    /// The frames.
+    pub m_axis: FrameOut<W, K>,
     /// A frame was begun.
     pub sent: Signal<Out, Bit>,
     /// A frame was dropped.
@@ -250,11 +242,7 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Default for
             write_entry: Default::default(),
             write_session: Default::default(),
             write_peer_session: Default::default(),
-            m_axis_tdata: Default::default(),
-            m_axis_tkeep: Default::default(),
-            m_axis_tlast: Default::default(),
-            m_axis_tvalid: Default::default(),
-            m_axis_tready: Default::default(),
+            m_axis: Default::default(),
             sent: Default::default(),
             dropped: Default::default(),
             clears: Default::default(),
@@ -573,11 +561,7 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Logic for F
         self.out.in_data.next = self.word.val();
         self.out.in_last.next = self.last_4.q.val();
         self.out.in_units.next = self.count_4.q.val();
-        self.m_axis_tdata.next = self.out.m_axis_tdata.val();
-        self.m_axis_tkeep.next = self.out.m_axis_tkeep.val();
-        self.m_axis_tlast.next = self.out.m_axis_tlast.val();
-        self.m_axis_tvalid.next = self.out.m_axis_tvalid.val();
-        self.out.m_axis_tready.next = self.m_axis_tready.val();
+        FrameOut::<W, K>::link(&mut self.m_axis, &mut self.out.m_axis);
 
         if self.reset.val() {
             self.clears.d.next = true;

@@ -42,6 +42,48 @@ always @(posedge clock) if (write) held[write_address] <= write_data;
     }
 }
 
+/// [`LutMemory`] that two read at once.
+#[derive(LogicBlock, Default)]
+pub struct TwinMemory<const W: usize, const A: usize> {
+    /// The clock of writes.
+    pub clock: Signal<In, Clock>,
+    /// Writes at this clock.
+    pub write: Signal<In, Bit>,
+    /// Where.
+    pub write_address: Signal<In, Bits<A>>,
+    /// What.
+    pub write_data: Signal<In, Bits<W>>,
+    /// What one reads.
+    pub first_address: Signal<In, Bits<A>>,
+    /// The word there.
+    pub first_data: Signal<Out, Bits<W>>,
+    /// What the other reads.
+    pub second_address: Signal<In, Bits<A>>,
+    /// The word there.
+    pub second_data: Signal<Out, Bits<W>>,
+}
+
+impl<const W: usize, const A: usize> Logic for TwinMemory<W, A> {
+    // Judged as Verilog only: rust-hdl's simulator sees no memory here.
+    fn update(&mut self) {}
+
+    fn connect(&mut self) {
+        self.first_data.connect();
+        self.second_data.connect();
+    }
+
+    fn hdl(&self) -> Verilog {
+        let (high, last) = (W - 1, (1usize << A) - 1);
+        Verilog::Custom(format!(
+            "(* ram_style = \"distributed\" *) reg [{high}:0] held [0:{last}];
+always @(*) first_data = held[first_address];
+always @(*) second_data = held[second_address];
+always @(posedge clock) if (write) held[write_address] <= write_data;
+"
+        ))
+    }
+}
+
 /// Cycles from address to data of a [`Memory`].
 pub const MEMORY_LATENCY: usize = 2;
 
@@ -153,6 +195,7 @@ mod tests {
     #[test]
     fn yosys_accepts_them() {
         crate::yosys::check("lut", &crate::export("lut", &mut LutMemory::<40, 4>::default()));
+        crate::yosys::check("twin", &crate::export("twin", &mut TwinMemory::<40, 4>::default()));
         crate::yosys::check("memory", &crate::export("memory", &mut Memory::<512, 9>::default()));
         crate::yosys::check("paced", &crate::export("paced", &mut PacedMemory::<512, 9>::default()));
     }

@@ -19,10 +19,10 @@ pub use arbiter::Arbiter;
 pub use delay::Delay;
 pub use fifo::Fifo;
 pub use loop_memory::{LoopMemory, LOOP_BEHIND, LOOP_EARLY, LOOP_LATENCY};
-pub use memory::{LutMemory, Memory, PacedMemory, MEMORY_LATENCY};
+pub use memory::{LutMemory, Memory, PacedMemory, TwinMemory, MEMORY_LATENCY};
 pub use multiplier::{Multiplier, MULTIPLIER_LATENCY};
 pub use skid::SkidBuffer;
-pub use stream::{LiteIn, LiteOut, StreamIn, StreamOut};
+pub use stream::{FrameIn, FrameOut, LiteIn, LiteOut, StreamIn, StreamOut};
 pub use wires::{Wire, Wires};
 pub use xor::{Rows, XorMatrix};
 

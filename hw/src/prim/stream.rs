@@ -106,3 +106,35 @@ pub struct LiteOut<const A: usize> {
     /// 0 done, 2 refused.
     pub rresp: Signal<In, Bits<2>>,
 }
+
+/// The receiving side of a stream of frames.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "FrameOut"]
+pub struct FrameIn<const W: usize, const K: usize> {
+    /// Bytes; they hold while `tvalid` waits, as all else does.
+    pub tdata: Signal<In, Bits<W>>,
+    /// Which of them count: the first ones, and all but in a frame's last beat.
+    pub tkeep: Signal<In, Bits<K>>,
+    /// The last beat of a frame.
+    pub tlast: Signal<In, Bit>,
+    /// A beat is there.
+    pub tvalid: Signal<In, Bit>,
+    /// It is taken at this clock.
+    pub tready: Signal<Out, Bit>,
+}
+
+/// The sending side of a stream of frames.
+#[derive(LogicInterface, Clone, Debug, Default)]
+#[join = "FrameIn"]
+pub struct FrameOut<const W: usize, const K: usize> {
+    /// Bytes; they hold while `tvalid` waits, as all else does.
+    pub tdata: Signal<Out, Bits<W>>,
+    /// Which of them count: the first ones, and all but in a frame's last beat.
+    pub tkeep: Signal<Out, Bits<K>>,
+    /// The last beat of a frame.
+    pub tlast: Signal<Out, Bit>,
+    /// A beat is there.
+    pub tvalid: Signal<Out, Bit>,
+    /// It is taken at this clock.
+    pub tready: Signal<In, Bit>,
+}

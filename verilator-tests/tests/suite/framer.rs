@@ -89,12 +89,14 @@ impl Settings {
     /// Writes drawn paths, with what is not written left at noise; every fifth has no session.
     pub(crate) fn write_paths(&self, bench: &mut Bench, agents: &mut impl Agent) -> Result<Vec<Path>> {
         let mut paths = Vec::new();
+        let base = bench.random().u8(..);
         for index in 0..1 << self.write_index.width() {
             let random = bench.random();
             let mut path = Path::default();
             random.fill(&mut path.dst);
             random.fill(&mut path.src);
-            (path.port, path.receiver) = (random.u8(..), random.u8(..));
+            // Each has a receiver of its own, by which tests know it.
+            (path.port, path.receiver) = (random.u8(..), base.wrapping_add(37u8.wrapping_mul(index)));
             path.peer_session = if index % 5 == 0 { 0 } else { random.u32(..) };
             let mut entry = [0; 16];
             entry[..6].copy_from_slice(&path.dst);

@@ -8,6 +8,7 @@ pub(crate) mod copier;
 pub(crate) mod counters;
 pub(crate) mod csr;
 pub(crate) mod decode;
+pub(crate) mod egress;
 mod engine;
 pub(crate) mod flow_digest;
 pub(crate) mod flow_hash;
@@ -18,6 +19,7 @@ pub(crate) mod ingress_parts;
 pub(crate) mod map;
 pub(crate) mod out_buffer;
 pub(crate) mod outbound;
+pub(crate) mod pool;
 pub(crate) mod prim;
 pub(crate) mod record;
 mod records;
@@ -65,6 +67,7 @@ pub(crate) const BLOCKS: &[Block] = &[
     prim::FIFO,
     prim::DELAY_LINE,
     prim::LUT_MEMORY,
+    prim::TWIN_MEMORY,
     prim::MEMORY,
     prim::LOOP_MEMORY,
     prim::PACED_MEMORY,
@@ -104,6 +107,11 @@ pub(crate) const BLOCKS: &[Block] = &[
     ingress::INGRESS,
     ingress::INGRESS_256,
     ingress::INGRESS_128,
+    pool::PAGES,
+    pool::POOL_512,
+    pool::POOL_128,
+    egress::EGRESS_512,
+    egress::EGRESS_128,
 ];
 
 impl Block {

@@ -57,7 +57,22 @@ pub(crate) const LUT_MEMORY: Block = Block {
     name: "lut_memory",
     design: || top("lut_memory").without_reset(),
     latency_cycles: Some(0),
-    tests: &[Test { name: "random writes and reads", seeds: 0..3, body: lut_memory_holds }],
+    tests: &[Test {
+        name: "random writes and reads",
+        seeds: 0..3,
+        body: |bench| lut_memory_holds(bench, &[""]),
+    }],
+};
+
+pub(crate) const TWIN_MEMORY: Block = Block {
+    name: "twin_memory",
+    design: || top("twin_memory").without_reset(),
+    latency_cycles: Some(0),
+    tests: &[Test {
+        name: "random writes and reads",
+        seeds: 0..3,
+        body: |bench| lut_memory_holds(bench, &["first_", "second_"]),
+    }],
 };
 
 pub(crate) const MEMORY: Block = Block {
@@ -201,25 +216,29 @@ fn words_come_later(bench: &mut Bench) -> Result<()> {
 }
 
 /// A write is seen at once; what was never written is not looked at.
-fn lut_memory_holds(bench: &mut Bench) -> Result<()> {
+fn lut_memory_holds(bench: &mut Bench, readers: &[&str]) -> Result<()> {
     let (write, to) = (bench.input::<bool>("write")?, bench.input::<u8>("write_address")?);
-    let (data_in, from) = (bench.input::<u64>("write_data")?, bench.input::<u8>("address")?);
-    let data = bench.port::<u64>("data")?;
+    let data_in = bench.input::<u64>("write_data")?;
+    let reader = |prefix: &&str| -> Result<_> {
+        Ok((bench.input::<u8>(&format!("{prefix}address"))?, bench.port::<u64>(&format!("{prefix}data"))?))
+    };
+    let readers = readers.iter().map(reader).collect::<Result<Vec<_>>>()?;
     let mut model = [None; 1 << MEMORY_ADDRESS_BITS];
     for _ in 0..CYCLES {
         let random = bench.random();
-        let (is_write, value) = (random.bool(), random.u64(..));
-        let (at, read) = (random.u8(..16), random.u8(..16));
+        let (is_write, value, at) = (random.bool(), random.u64(..), random.u8(..16));
         write.set(is_write);
         to.set(at);
         data_in.set(value);
-        from.set(read);
+        readers.iter().for_each(|(from, _)| from.set(random.u8(..16)));
         bench.cycle(&mut ())?;
         if is_write {
             model[usize::from(at)] = Some(value);
         }
-        if let Some(expected) = model[usize::from(read)] {
-            expect_same("the word", data.get(), expected)?;
+        for (from, data) in &readers {
+            if let Some(expected) = model[usize::from(from.get())] {
+                expect_same("the word", data.get(), expected)?;
+            }
         }
     }
     Ok(())
