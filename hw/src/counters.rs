@@ -9,7 +9,7 @@
 //! between visits at most. Strobes under reset count for nothing.
 //!
 //! Of four clocks two are for visits, one first for an amount and one first for a read: an amount waits 3
-//! clocks at most, a read 3 for its turn. Strobes should come from registers. 4 LUT levels.
+//! clocks at most, a read 3 for its turn. Strobes should come from registers. 6 LUT levels.
 
 use crate::sums::{self, BucketSums};
 use formats::register::Counter;

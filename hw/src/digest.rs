@@ -7,7 +7,7 @@
 //!
 //! Stages: mask and round | add keys | three of the products | 17 products to 8 numbers and to 2, without
 //! carries | low half, high half of their sum | twice: three products and the sum of their parts. Inputs
-//! should come from registers. At most 4 LUT levels, or 2 beside a carry of 32 bits.
+//! should come from registers. At most 5 LUT levels.
 
 use crate::layout::{field, flag, ENTRY_BITS};
 use crate::prim::Multiplier;

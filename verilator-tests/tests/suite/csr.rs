@@ -62,8 +62,8 @@ struct Model {
 /// The engine's side of the block: answers reads of counters, collects what is written.
 struct Engine {
     values: Port<[u32; STORED]>,
-    written: Port<u32>,
-    clear: Input<u32>,
+    written: Port<u64>,
+    clear: Input<u64>,
     said: Input<[u32; SAID]>,
     raise: Input<u32>,
     interrupt: Port<bool>,
@@ -175,7 +175,7 @@ impl Run {
     fn write(&mut self, bench: &mut Bench, offset: u32, data: u32, bytes: u8) -> Result<()> {
         // In some writes the engine insists on the opposite.
         let raise = if bench.random().bool() { bench.random().u32(..) } else { 0 };
-        let clear = if bench.random().u8(..4) == 0 { bench.random().u32(..1 << STORED) } else { 0 };
+        let clear = if bench.random().u8(..4) == 0 { bench.random().u64(..1 << STORED) } else { 0 };
         // Raised before it: the register that enables may be what is written.
         self.engine.clear.set(clear);
         bench.cycle(&mut (&mut self.master, &mut self.engine))?;
