@@ -55,7 +55,9 @@ impl Softnic {
         if jump > 1 && port == 0 {
             peer.gap_epoch += 1;
         }
-        self.counters[Counter::FramesMissing as usize] += jump - 1;
+        // Modulo 2^64, as any counter: two peers may leap to the end of their sequences.
+        let missing = &mut self.counters[Counter::FramesMissing as usize];
+        *missing = missing.wrapping_add(jump - 1);
         self.count(Counter::FramesAccepted);
         self.see_cluster_time(header.time_us);
         self.frame_refused = false;

@@ -90,6 +90,17 @@ fn every_refused_frame_is_counted_by_its_reason() {
 }
 
 #[test]
+fn leaps_to_the_end_of_two_sequences_are_taken() {
+    let mut net = Net::new(3, 1, |_| {});
+    net.start();
+    for (sender, session) in [(0, 1000), (2, 1002)] {
+        let last = frame(|h| (h.sender, h.session, h.sequence) = (sender, session, u64::MAX), &[]);
+        assert_counts(&mut net, 0, &last, Counter::FramesAccepted);
+        assert_counts(&mut net, 0, &last, Counter::FrameSequence);
+    }
+}
+
+#[test]
 fn a_higher_session_is_reported_once_per_pause_and_none_before_it_is_welcomed() {
     let mut net = pair();
     let now = net.now();
