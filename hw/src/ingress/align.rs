@@ -9,8 +9,7 @@
 //! `out_malformed`, and the rest is dropped. So each accepted frame with units ends with `out_last`, once.
 //!
 //! Timing: outputs are registers, but `beat_take` and `out_done`; two cycles from the later of beat and
-//! verdict to the record. One record may wait at the output; behind it everything waits. From a record's
-//! length to whether its beat is done are 8 LUT levels.
+//! verdict to the record. One record may wait at the output; behind it everything waits.
 
 use super::store::FRAMES_MAX;
 use crate::prim::LutMemory;
@@ -92,15 +91,39 @@ pub struct Aligner<const W: usize, const D: usize, const U: usize, const C: usiz
     offset: DFF<Bits<5>>,
     part: DFF<Bits<5>>,
     record_left: DFF<Bits<5>>,
+    is_head: DFF<Bit>,
+    /// The record at hand ends the frame, if this is not its head.
+    closes: DFF<Bit>,
+    /// What a record that starts in this unit would do, told when the beat comes: its length is no length; it
+    /// ends here, needs the next beat, leaves this one; the unit behind it.
+    lane_odd: [DFF<Bit>; U],
+    lane_ends: [DFF<Bit>; U],
+    lane_crosses: [DFF<Bit>; U],
+    lane_fills: [DFF<Bit>; U],
+    lane_next: [DFF<Bits<5>>; U],
+    /// The same of the part at hand, told with the part before it.
+    part_ends: DFF<Bit>,
+    part_crosses: DFF<Bit>,
+    part_fills: DFF<Bit>,
+    part_next: DFF<Bits<5>>,
+    lane_length: Signal<Local, Bits<8>>,
+    lane_taken: Signal<Local, Bits<5>>,
+    lane_sum: Signal<Local, Bits<5>>,
+    next_taken: Signal<Local, Bits<5>>,
+    next_sum: Signal<Local, Bits<5>>,
     both: Signal<Local, Bits<D>>,
     window: Signal<Local, Bits<W>>,
-    length: Signal<Local, Bits<8>>,
-    at_head: Signal<Local, Bit>,
+    left_low: Signal<Local, Bits<5>>,
+    left_high: Signal<Local, Bits<5>>,
+    length_low: Signal<Local, Bits<5>>,
+    is_odd: Signal<Local, Bit>,
     is_bad: Signal<Local, Bit>,
+    is_whole: Signal<Local, Bit>,
     units: Signal<Local, Bits<5>>,
-    taken: Signal<Local, Bits<5>>,
-    reach: Signal<Local, Bits<5>>,
     ends_record: Signal<Local, Bit>,
+    crosses: Signal<Local, Bit>,
+    fills: Signal<Local, Bit>,
+    next_offset: Signal<Local, Bits<5>>,
     ends_frame: Signal<Local, Bit>,
     may_step: Signal<Local, Bit>,
     steps: Signal<Local, Bit>,
@@ -121,6 +144,14 @@ pub struct Aligner<const W: usize, const D: usize, const U: usize, const C: usiz
     chunk_at: [Constant<Bits<16>>; C],
     lane: [Constant<Bits<5>>; U],
     lane_at: [Constant<Bits<16>>; U],
+    length_at: [Constant<Bits<16>>; U],
+    /// Units of a beat from here on; what takes more than these needs the next one.
+    room: [Constant<Bits<8>>; U],
+    room_most: [Constant<Bits<8>>; U],
+    next_room: [Constant<Bits<5>>; U],
+    next_room_most: [Constant<Bits<5>>; U],
+    lane_mask: Constant<Bits<5>>,
+    two_beats: Constant<Bits<5>>,
     beat_bits: Constant<Bits<16>>,
     beat_units: Constant<Bits<5>>,
 }
@@ -172,15 +203,35 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Default for
             offset: Default::default(),
             part: Default::default(),
             record_left: Default::default(),
+            is_head: Default::default(),
+            closes: Default::default(),
+            lane_odd: std::array::from_fn(|_| Default::default()),
+            lane_ends: std::array::from_fn(|_| Default::default()),
+            lane_crosses: std::array::from_fn(|_| Default::default()),
+            lane_fills: std::array::from_fn(|_| Default::default()),
+            lane_next: std::array::from_fn(|_| Default::default()),
+            part_ends: Default::default(),
+            part_crosses: Default::default(),
+            part_fills: Default::default(),
+            part_next: Default::default(),
+            lane_length: Default::default(),
+            lane_taken: Default::default(),
+            lane_sum: Default::default(),
+            next_taken: Default::default(),
+            next_sum: Default::default(),
             both: Default::default(),
             window: Default::default(),
-            length: Default::default(),
-            at_head: Default::default(),
+            left_low: Default::default(),
+            left_high: Default::default(),
+            length_low: Default::default(),
+            is_odd: Default::default(),
             is_bad: Default::default(),
+            is_whole: Default::default(),
             units: Default::default(),
-            taken: Default::default(),
-            reach: Default::default(),
             ends_record: Default::default(),
+            crosses: Default::default(),
+            fills: Default::default(),
+            next_offset: Default::default(),
             ends_frame: Default::default(),
             may_step: Default::default(),
             steps: Default::default(),
@@ -201,6 +252,16 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Default for
             chunk_at: std::array::from_fn(|k| Constant::new((W * k).to_bits())),
             lane: std::array::from_fn(|k| Constant::new(k.to_bits())),
             lane_at: std::array::from_fn(|k| Constant::new((8 * UNIT_SIZE * k).to_bits())),
+            length_at: std::array::from_fn(|k| Constant::new((8 * UNIT_SIZE * k + 8).to_bits())),
+            room: std::array::from_fn(|k| Constant::new((U - k).to_bits())),
+            // Nothing is taken but a beat at most, so that from the first unit on nothing crosses.
+            room_most: std::array::from_fn(|k| Constant::new(if k == 0 { 255 } else { U - k }.to_bits())),
+            next_room: std::array::from_fn(|k| Constant::new((2 * U - k).to_bits())),
+            next_room_most: std::array::from_fn(|k| {
+                Constant::new(if k == 0 { 31 } else { 2 * U - k }.to_bits())
+            }),
+            lane_mask: Constant::new((U - 1).to_bits()),
+            two_beats: Constant::new((2 * U).to_bits()),
             beat_bits: Constant::new(W.to_bits()),
             beat_units: Constant::new(U.to_bits()),
         }
@@ -211,7 +272,8 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Logic for A
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, write_index, read_index, frame, frame_valid, is_open, is_first, frame_left);
-        dff_setup!(self, clock, beat, has_beat, is_last_beat, offset, part, record_left);
+        dff_setup!(self, clock, beat, has_beat, is_last_beat, offset, part, record_left, is_head, closes);
+        dff_setup!(self, clock, part_ends, part_crosses, part_fills, part_next);
         dff_setup!(self, clock, valid, count, record_frame, record_first, record_last, malformed);
 
         // What stands at the place at hand.
@@ -223,24 +285,36 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Logic for A
                 self.window.next = self.both.val().get_bits::<W>(self.lane_at[k].val().index());
             }
         }
-        self.length.next = self.window.val().get_bits::<8>(8);
-        self.at_head.next = self.part.q.val() == 0;
-        self.is_bad.next = self.at_head.val()
-            & ((self.length.val() == 0)
-                | (self.length.val() > 16)
-                | (bit_cast::<10, 8>(self.length.val()) > self.frame_left.q.val()));
+        self.length_low.next = self.window.val().get_bits::<5>(8);
+        self.left_low.next = self.frame_left.q.val().get_bits::<5>(0);
+        self.left_high.next = self.frame_left.q.val().get_bits::<5>(5);
+        self.is_odd.next = false;
+        self.ends_record.next = self.part_ends.q.val();
+        self.crosses.next = self.part_crosses.q.val();
+        self.fills.next = self.part_fills.q.val();
+        self.next_offset.next = self.part_next.q.val();
         self.units.next = self.record_left.q.val();
-        if self.at_head.val() {
-            self.units.next = self.length.val().get_bits::<5>(0);
+        if self.is_head.q.val() {
+            self.units.next = self.length_low.val();
+            for k in 0..U {
+                if self.offset.q.val() == self.lane[k].val() {
+                    self.is_odd.next = self.lane_odd[k].q.val();
+                    self.ends_record.next = self.lane_ends[k].q.val();
+                    self.crosses.next = self.lane_crosses[k].q.val();
+                    self.fills.next = self.lane_fills[k].q.val();
+                    self.next_offset.next = self.lane_next[k].q.val();
+                }
+            }
         }
-        self.taken.next = self.units.val();
-        if self.units.val() > self.beat_units.val() {
-            self.taken.next = self.beat_units.val();
+        self.is_bad.next = self.is_odd.val()
+            | (self.is_head.q.val()
+                & (self.left_high.val() == 0)
+                & (self.length_low.val() > self.left_low.val()));
+        self.is_whole.next = self.closes.q.val();
+        if self.is_head.q.val() {
+            self.is_whole.next = (self.left_high.val() == 0) & (self.length_low.val() == self.left_low.val());
         }
-        self.reach.next = self.offset.q.val() + self.taken.val();
-        self.ends_record.next = self.units.val() <= self.beat_units.val();
-        self.ends_frame.next =
-            self.ends_record.val() & (bit_cast::<10, 5>(self.units.val()) == self.frame_left.q.val());
+        self.ends_frame.next = self.ends_record.val() & self.is_whole.val();
 
         // What becomes of it.
         self.may_step.next = self.frame_valid.q.val()
@@ -248,13 +322,12 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Logic for A
             & self.has_beat.q.val()
             & (!self.valid.q.val() | self.out_ready.val());
         self.gives_up.next = self.may_step.val() & self.is_bad.val();
-        self.steps.next = self.may_step.val()
-            & !self.is_bad.val()
-            & ((self.reach.val() <= self.beat_units.val()) | self.beat_valid.val());
+        self.steps.next =
+            self.may_step.val() & !self.is_bad.val() & (!self.crosses.val() | self.beat_valid.val());
         self.drops.next = self.frame_valid.q.val() & !self.is_open.q.val() & self.has_beat.q.val();
         self.leaves_beat.next = self.drops.val()
             | self.gives_up.val()
-            | (self.steps.val() & ((self.reach.val() >= self.beat_units.val()) | self.ends_frame.val()));
+            | (self.steps.val() & (self.fills.val() | self.ends_frame.val()));
         self.takes_beat.next = !self.has_beat.q.val() | self.leaves_beat.val();
         self.beat_take.next = self.takes_beat.val();
         self.ends.next = self.leaves_beat.val() & self.is_last_beat.q.val();
@@ -266,16 +339,56 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Logic for A
             self.beat.d.next = self.beat_data.val();
             self.is_last_beat.d.next = self.beat_last.val();
         }
-        if self.steps.val() {
-            self.offset.d.next = self.reach.val();
-            if self.reach.val() >= self.beat_units.val() {
-                self.offset.d.next = self.reach.val() - self.beat_units.val();
+        for k in 0..U {
+            self.lane_odd[k].clock.next = self.clock.val();
+            self.lane_ends[k].clock.next = self.clock.val();
+            self.lane_crosses[k].clock.next = self.clock.val();
+            self.lane_fills[k].clock.next = self.clock.val();
+            self.lane_next[k].clock.next = self.clock.val();
+            self.lane_odd[k].d.next = self.lane_odd[k].q.val();
+            self.lane_ends[k].d.next = self.lane_ends[k].q.val();
+            self.lane_crosses[k].d.next = self.lane_crosses[k].q.val();
+            self.lane_fills[k].d.next = self.lane_fills[k].q.val();
+            self.lane_next[k].d.next = self.lane_next[k].q.val();
+            self.lane_length.next = self.beat_data.val().get_bits::<8>(self.length_at[k].val().index());
+            self.lane_taken.next = self.lane_length.val().get_bits::<5>(0);
+            if self.lane_length.val() > bit_cast::<8, 5>(self.beat_units.val()) {
+                self.lane_taken.next = self.beat_units.val();
             }
-            self.frame_left.d.next = self.frame_left.q.val() - bit_cast::<10, 5>(self.taken.val());
+            self.lane_sum.next = self.lane_taken.val() + self.lane[k].val();
+            if self.takes_beat.val() {
+                self.lane_odd[k].d.next = (self.lane_length.val() == 0) | (self.lane_length.val() > 16);
+                self.lane_ends[k].d.next = self.lane_length.val() <= bit_cast::<8, 5>(self.beat_units.val());
+                self.lane_crosses[k].d.next = self.lane_length.val() > self.room_most[k].val();
+                self.lane_fills[k].d.next = self.lane_length.val() >= self.room[k].val();
+                self.lane_next[k].d.next = self.lane_sum.val() & self.lane_mask.val();
+            }
+        }
+        self.next_taken.next = self.units.val() - self.beat_units.val();
+        if self.units.val() > self.two_beats.val() {
+            self.next_taken.next = self.beat_units.val();
+        }
+        self.next_sum.next = self.next_taken.val() + self.offset.q.val();
+        if self.steps.val() {
+            self.offset.d.next = self.next_offset.val();
             self.record_left.d.next = self.units.val() - self.beat_units.val();
             self.part.d.next = self.part.q.val() + 1;
+            self.is_head.d.next = false;
+            self.part_ends.d.next = self.units.val() <= self.two_beats.val();
+            self.part_next.d.next = self.next_sum.val() & self.lane_mask.val();
+            for k in 0..U {
+                if self.offset.q.val() == self.lane[k].val() {
+                    self.part_crosses.d.next = self.units.val() > self.next_room_most[k].val();
+                    self.part_fills.d.next = self.units.val() >= self.next_room[k].val();
+                }
+            }
+            if self.is_head.q.val() {
+                self.frame_left.d.next = self.frame_left.q.val() - bit_cast::<10, 5>(self.units.val());
+                self.closes.d.next = self.is_whole.val();
+            }
             if self.ends_record.val() {
                 self.part.d.next = 0.into();
+                self.is_head.d.next = true;
                 self.is_first.d.next = false;
             }
         }
@@ -333,7 +446,7 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Logic for A
             self.record_first.d.next = self.is_first.q.val();
             self.record_last.d.next = self.gives_up.val() | self.ends_frame.val();
             self.record_frame.d.next = self.frame.q.val();
-            if self.at_head.val() {
+            if self.is_head.q.val() {
                 self.count.d.next = self.units.val();
             }
         }
@@ -358,6 +471,7 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Logic for A
             self.has_beat.d.next = false;
             self.offset.d.next = 0.into();
             self.part.d.next = 0.into();
+            self.is_head.d.next = true;
             self.valid.d.next = false;
         }
     }
