@@ -316,6 +316,9 @@ fn every_offset(bench: &mut Bench) -> Result<()> {
     for offset in (0..OFFSETS as u32).step_by(4) {
         let data = bench.random().u32(..);
         run.write(bench, offset, data, 15)?;
+        // Bytes that are not written stay.
+        let bytes = bench.random().u8(1..15);
+        run.write(bench, offset, !data, bytes)?;
         run.say(bench);
         run.read(bench, offset)?;
     }

@@ -325,7 +325,7 @@ fn map_matches(bench: &mut Bench) -> Result<()> {
 }
 
 fn reset_clears(bench: &mut Bench) -> Result<()> {
-    let map = Map::new(bench)?;
+    let (map, reset) = (Map::new(bench)?, bench.input::<bool>("reset")?);
     map.await_ready(bench)?;
     for _ in 0..5 {
         map.compare(bench, &mut vec![CLEARED; BUCKETS_COUNT], 3_000)?;
@@ -342,7 +342,10 @@ fn reset_clears(bench: &mut Bench) -> Result<()> {
                 let _ = map.copy_marking.show(bench, marks, bucket);
                 bench.cycle(&mut ())?;
             }
-            bench.reset()?;
+            // One clock is enough.
+            reset.set(true);
+            bench.cycle(&mut ())?;
+            reset.set(false);
             map.write_valid.set(false);
             map.marking.valid.set(false);
             map.copy_marking.valid.set(false);
