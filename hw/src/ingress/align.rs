@@ -147,9 +147,7 @@ pub struct Aligner<const W: usize, const D: usize, const U: usize, const C: usiz
     length_at: [Constant<Bits<16>>; U],
     /// Units of a beat from here on; what takes more than these needs the next one.
     room: [Constant<Bits<8>>; U],
-    room_most: [Constant<Bits<8>>; U],
     next_room: [Constant<Bits<5>>; U],
-    next_room_most: [Constant<Bits<5>>; U],
     lane_mask: Constant<Bits<5>>,
     two_beats: Constant<Bits<5>>,
     beat_bits: Constant<Bits<16>>,
@@ -254,12 +252,7 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Default for
             lane_at: std::array::from_fn(|k| Constant::new((8 * UNIT_SIZE * k).to_bits())),
             length_at: std::array::from_fn(|k| Constant::new((8 * UNIT_SIZE * k + 8).to_bits())),
             room: std::array::from_fn(|k| Constant::new((U - k).to_bits())),
-            // Nothing is taken but a beat at most, so that from the first unit on nothing crosses.
-            room_most: std::array::from_fn(|k| Constant::new(if k == 0 { 255 } else { U - k }.to_bits())),
             next_room: std::array::from_fn(|k| Constant::new((2 * U - k).to_bits())),
-            next_room_most: std::array::from_fn(|k| {
-                Constant::new(if k == 0 { 31 } else { 2 * U - k }.to_bits())
-            }),
             lane_mask: Constant::new((U - 1).to_bits()),
             two_beats: Constant::new((2 * U).to_bits()),
             beat_bits: Constant::new(W.to_bits()),
@@ -359,11 +352,13 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Logic for A
             if self.takes_beat.val() {
                 self.lane_odd[k].d.next = (self.lane_length.val() == 0) | (self.lane_length.val() > 16);
                 self.lane_ends[k].d.next = self.lane_length.val() <= bit_cast::<8, 5>(self.beat_units.val());
-                self.lane_crosses[k].d.next = self.lane_length.val() > self.room_most[k].val();
+                self.lane_crosses[k].d.next = self.lane_length.val() > self.room[k].val();
                 self.lane_fills[k].d.next = self.lane_length.val() >= self.room[k].val();
                 self.lane_next[k].d.next = self.lane_sum.val() & self.lane_mask.val();
             }
         }
+        // No more than a beat is taken: from its first unit on nothing crosses.
+        self.lane_crosses[0].d.next = false;
         self.next_taken.next = self.units.val() - self.beat_units.val();
         if self.units.val() > self.two_beats.val() {
             self.next_taken.next = self.beat_units.val();
@@ -378,9 +373,12 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Logic for A
             self.part_next.d.next = self.next_sum.val() & self.lane_mask.val();
             for k in 0..U {
                 if self.offset.q.val() == self.lane[k].val() {
-                    self.part_crosses.d.next = self.units.val() > self.next_room_most[k].val();
+                    self.part_crosses.d.next = self.units.val() > self.next_room[k].val();
                     self.part_fills.d.next = self.units.val() >= self.next_room[k].val();
                 }
+            }
+            if self.offset.q.val() == self.lane[0].val() {
+                self.part_crosses.d.next = false;
             }
             if self.is_head.q.val() {
                 self.frame_left.d.next = self.frame_left.q.val() - bit_cast::<10, 5>(self.units.val());
