@@ -8,8 +8,13 @@ use prove::{Verdict, SUBJECTS};
 const FAULTS: [(&str, &str, &str, &str); 39] = [
     ("fifo", "write_index_d = write_index_q + 32'h1;", "write_index_d = write_index_q + 32'h2;", "order"),
     ("fifo", "has_any_d = level_q != 32'h1;", "has_any_d = 1'b1;", "nothing_from_nothing"),
-    ("fifo", "is_full = level_q[top_bit];", "is_full = 1'b0;", "no_more_than_places"),
-    ("fifo", "not_full = ~is_full & ~reset;", "not_full = ~is_full;", "nothing_taken_in_reset"),
+    ("fifo", "s_axis_tready = ~level_q[top_bit] & ~reset;", "s_axis_tready = ~reset;", "no_more_than_places"),
+    (
+        "fifo",
+        "s_axis_tready = ~level_q[top_bit] & ~reset;",
+        "s_axis_tready = ~level_q[top_bit];",
+        "nothing_taken_in_reset",
+    ),
     (
         "fifo",
         "leaves = has_any_q & (m_axis_tready | ~out_valid_q);",
@@ -24,8 +29,8 @@ const FAULTS: [(&str, &str, &str, &str); 39] = [
     ),
     (
         "fifo",
-        "not_full = ~is_full & ~reset;",
-        "not_full = ~is_full & ~reset & ~out_valid_q;",
+        "s_axis_tready = ~level_q[top_bit] & ~reset;",
+        "s_axis_tready = ~level_q[top_bit] & ~reset & ~out_valid_q;",
         "takes_while_there_is_room",
     ),
     ("fifo", "count = level_q;", "count = write_index_q;", "count_is_right"),
