@@ -371,6 +371,13 @@ impl Model {
             }
         }
         expect_same("tombstones freed", freed, settled.len() as u64)?;
+        // A survivor that was silent for so long is no longer waited for: it is asked again.
+        let buckets: BTreeSet<u16> = self.flows.iter().map(|(id, _)| id.bucket()).collect();
+        for bucket in buckets {
+            if self.has_peer && self.engine.roles(bucket).owner == MEMBER {
+                self.pull(bucket);
+            }
+        }
         Ok(settled)
     }
 }
