@@ -148,9 +148,12 @@ mod tests {
             }
             let source = fs::read_to_string(&path).expect("our sources");
             let source = source.split("#[cfg(test)]").next().unwrap_or_default();
-            let blocks =
-                source.lines().filter_map(|line| line.strip_prefix("impl")?.split_once("Logic for "));
-            found.extend(blocks.map(|(_, block)| block.trim_end_matches(" {").to_owned()));
+            // A long list of parameters ends on a line of its own.
+            let blocks = source.lines().filter_map(|line| {
+                let (head, block) = line.split_once("Logic for ")?;
+                (head.starts_with("impl") || head.trim() == ">").then_some(block)
+            });
+            found.extend(blocks.map(|block| block.trim_end_matches(" {").to_owned()));
         }
     }
 

@@ -436,6 +436,6 @@ mod tests {
     #[test]
     fn yosys_accepts_it() {
         let mut check = Box::<HeaderCheck<512, 64, 4, 1>>::default();
-        crate::yosys::check("header", &crate::export("header", &mut *check));
+        crate::yosys::check("header_check", &crate::export("header_check", &mut *check));
     }
 }
