@@ -78,15 +78,24 @@ pub(crate) fn veth(a: &Namespace, name_a: &str, b: &Namespace, name_b: &str, mtu
 }
 
 /// Calls `attempt` each time `source` can be read until it yields something; fails at the deadline.
-pub(crate) fn await_readable<S: AsFd, T>(source: &mut S, mut attempt: impl FnMut(&mut S) -> Option<T>) -> T {
+pub(crate) fn await_readable<S: AsFd, T>(source: &mut S, attempt: impl FnMut(&mut S) -> Option<T>) -> T {
+    await_readable_within(DEADLINE, source, attempt)
+}
+
+/// As [`await_readable`], with another deadline.
+pub(crate) fn await_readable_within<S: AsFd, T>(
+    deadline: Duration,
+    source: &mut S,
+    mut attempt: impl FnMut(&mut S) -> Option<T>,
+) -> T {
     let begin = Instant::now();
-    while begin.elapsed() < DEADLINE {
+    while begin.elapsed() < deadline {
         if let Some(found) = attempt(source) {
             return found;
         }
         sys::wait_readable(source.as_fd(), 20).unwrap();
     }
-    panic!("nothing came within {DEADLINE:?}");
+    panic!("nothing came within {deadline:?}");
 }
 
 /// Whether nothing comes of `attempt` for `wait`.
