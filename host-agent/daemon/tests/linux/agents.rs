@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use formats::flow::{lifetime_class, protocol, status, tcp_state};
 use formats::{FlowKey, FlowRecord, Groups};
@@ -11,15 +11,16 @@ use serde_json::Value;
 use trine_daemon::config::AgentConfig;
 use trine_daemon::linux::conntrack::{Completion, EventConfig, EventSource, Op, Outcome, Reader, Writer};
 use trine_daemon::linux::lease::Watch;
+use trine_daemon::linux::link::{Mode, Port};
 use trine_daemon::linux::sysctl;
 use trine_daemon::start;
 
-use super::namespace::{await_readable_within, veth, Namespace};
+use super::namespace::{await_readable_or_none, await_readable_within, veth, Namespace};
 
 /// Longest wait for what an agent does on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(60);
-/// How long to wait before looking again.
-const LOOK: Duration = Duration::from_millis(20);
+/// Frames of a peer are looked for, not read: what is longer is cut off.
+const FRAME_BYTES_MAX: usize = 1_500;
 
 /// One gateway.
 pub(crate) struct Gateway {
@@ -37,18 +38,19 @@ impl Gateway {
         serde_json::from_str(&line).ok()
     }
 
-    /// Waits until what the agent shows is as `wanted` says; returns it.
-    pub(crate) fn await_stat(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let begin = Instant::now();
+    /// Waits until what the agent shows is as `wanted` says, looking after each frame of its peer; returns it.
+    pub(crate) fn await_stat(&self, what: &str, wanted: impl Fn(&Value) -> bool + Sync) -> Value {
+        let mode = Mode::Sync { frame_bytes_max: FRAME_BYTES_MAX };
         let mut last = None;
-        while begin.elapsed() < DEADLINE {
-            last = self.stat();
-            if let Some(stat) = last.take_if(|stat| wanted(stat)) {
-                return stat;
-            }
-            std::thread::sleep(LOOK);
-        }
-        panic!("not seen within {DEADLINE:?}: {what}; last {last:?}");
+        let found = self.namespace.run(|| {
+            let mut frames = Port::open("sync", mode).unwrap();
+            await_readable_or_none(DEADLINE, &mut frames, |frames| {
+                frames.recv_batch(&mut |_| {}).unwrap();
+                last = self.stat();
+                last.take_if(|stat| wanted(stat))
+            })
+        });
+        found.unwrap_or_else(|| panic!("not seen within {DEADLINE:?}: {what}; last {last:?}"))
     }
 
     /// Performs operations on the kernel's table, as somebody else than the agent.

@@ -86,16 +86,26 @@ pub(crate) fn await_readable<S: AsFd, T>(source: &mut S, attempt: impl FnMut(&mu
 pub(crate) fn await_readable_within<S: AsFd, T>(
     deadline: Duration,
     source: &mut S,
-    mut attempt: impl FnMut(&mut S) -> Option<T>,
+    attempt: impl FnMut(&mut S) -> Option<T>,
 ) -> T {
+    await_readable_or_none(deadline, source, attempt)
+        .unwrap_or_else(|| panic!("nothing came within {deadline:?}"))
+}
+
+/// As [`await_readable_within`]; nothing at the deadline.
+pub(crate) fn await_readable_or_none<S: AsFd, T>(
+    deadline: Duration,
+    source: &mut S,
+    mut attempt: impl FnMut(&mut S) -> Option<T>,
+) -> Option<T> {
     let begin = Instant::now();
     while begin.elapsed() < deadline {
         if let Some(found) = attempt(source) {
-            return found;
+            return Some(found);
         }
         sys::wait_readable(source.as_fd(), 20).unwrap();
     }
-    panic!("nothing came within {deadline:?}");
+    None
 }
 
 /// Whether nothing comes of `attempt` for `wait`.
