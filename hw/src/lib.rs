@@ -32,6 +32,7 @@ pub mod sums;
 pub mod table;
 pub mod tops;
 pub mod unit;
+pub mod window;
 
 pub use export::export;
 #[cfg(test)]
