@@ -32,6 +32,7 @@ pub mod sums;
 pub mod table;
 pub mod tops;
 pub mod unit;
+#[allow(missing_docs)] // The derived joins have none.
 pub mod window;
 
 pub use export::export;
