@@ -47,13 +47,13 @@ pub struct Egress<
     /// They.
     pub in_data: Signal<In, Bits<1408>>,
     /// What is told if it is refused.
-    pub in_bucket: Signal<In, Bits<10>>,
+    pub in_tag: Signal<In, Bits<13>>,
     /// A record was refused.
     pub refused: Signal<Out, Bit>,
     /// Whom it was for.
     pub refused_destination: Signal<Out, Bits<D>>,
-    /// Its bucket.
-    pub refused_bucket: Signal<Out, Bits<10>>,
+    /// What came with it.
+    pub refused_tag: Signal<Out, Bits<13>>,
     /// Units that a frame may have.
     pub frame_limit: Signal<In, Bits<10>>,
     /// What waits for a destination shall not be sent: its session is over.
@@ -124,10 +124,10 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize, const D: us
         self.pool.in_destination.next = self.in_destination.val();
         self.pool.in_units.next = self.in_units.val();
         self.pool.in_data.next = self.in_data.val();
-        self.pool.in_bucket.next = self.in_bucket.val();
+        self.pool.in_tag.next = self.in_tag.val();
         self.refused.next = self.pool.refused.val();
         self.refused_destination.next = self.pool.refused_destination.val();
-        self.refused_bucket.next = self.pool.refused_bucket.val();
+        self.refused_tag.next = self.pool.refused_tag.val();
         self.pool.frame_limit.next = self.frame_limit.val();
         self.pool.drop_valid.next = self.drop_valid.val();
         self.drop_ready.next = self.pool.drop_ready.val();

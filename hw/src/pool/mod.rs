@@ -1,7 +1,7 @@
 //! Pool: records wait, by destination, in one memory that all destinations share.
 //!
 //! Enters: a record a clock and whom it is for. Leaves: frames, oldest begun first, and their units as they
-//! are fetched; and each record that found no room, by destination and bucket. A record is either told as
+//! are fetched; and each record that found no room, by destination and tag. A record is either told as
 //! refused or leaves whole in a frame of its destination, in the order in which it came; only `drop` takes
 //! more away.
 //!
@@ -46,7 +46,7 @@ const QUEUE_BITS: usize = 4;
 const QUEUE_LEVEL_BITS: usize = QUEUE_BITS + 1;
 // Widths in a kernel are plain numbers. No record needs two new pages.
 const _: () = assert!(RECORD_UNITS * UNIT_SIZE * 8 == 1408 && RECORD_UNITS < PAGE_UNITS);
-const _: () = assert!(FRAME_UNITS_MAX < 1 << 10 && BUCKET_BITS == 10);
+const _: () = assert!(FRAME_UNITS_MAX < 1 << 10);
 
 /// 2^D destinations, 2^P pages (N is P + 1, B is P + 2), 2^F frames, 2^(C-1) of each destination, read
 /// with W bits, U units, a clock.
@@ -74,13 +74,13 @@ pub struct Pool<
     /// They.
     pub in_data: Signal<In, Bits<1408>>,
     /// What is told if it is refused.
-    pub in_bucket: Signal<In, Bits<10>>,
+    pub in_tag: Signal<In, Bits<13>>,
     /// A record was refused.
     pub refused: Signal<Out, Bit>,
     /// Whom it was for.
     pub refused_destination: Signal<Out, Bits<D>>,
-    /// Its bucket.
-    pub refused_bucket: Signal<Out, Bits<10>>,
+    /// What came with it.
+    pub refused_tag: Signal<Out, Bits<13>>,
     /// Units that a frame may have; not less than [`RECORD_UNITS`].
     pub frame_limit: Signal<In, Bits<10>>,
     /// What waits for a destination shall not be sent: its session is over.
@@ -112,7 +112,7 @@ pub struct Pool<
     queue_data: LutMemory<1408, QUEUE_BITS>,
     queue_units: LutMemory<4, QUEUE_BITS>,
     queue_destination: LutMemory<D, QUEUE_BITS>,
-    queue_bucket: LutMemory<10, QUEUE_BITS>,
+    queue_tag: LutMemory<13, QUEUE_BITS>,
     queue_write: DFF<Bits<QUEUE_BITS>>,
     queue_read: DFF<Bits<QUEUE_BITS>>,
     queue_level: DFF<Bits<QUEUE_LEVEL_BITS>>,
@@ -131,7 +131,7 @@ pub struct Pool<
     job_limit: DFF<Bits<10>>,
     job_data: DFF<Bits<1408>>,
     job_destination: DFF<Bits<D>>,
-    job_bucket: DFF<Bits<10>>,
+    job_tag: DFF<Bits<13>>,
     // The frames of its destination.
     clears: DFF<Bit>,
     clear_index: DFF<Bits<D>>,
@@ -218,18 +218,18 @@ pub struct Pool<
     frees: DFF<Bit>,
     freed_page: DFF<Bits<P>>,
     // Refusals: those of records that found the queue full wait for the others.
-    refusals: LutMemory<20, 5>,
+    refusals: LutMemory<24, 5>,
     refusal_in: DFF<Bits<5>>,
     refusal_out: DFF<Bits<5>>,
     refusal_waits: Signal<Local, Bit>,
     misses: Signal<Local, Bit>,
     told: DFF<Bit>,
     told_whom: DFF<Bits<D>>,
-    told_where: DFF<Bits<10>>,
+    told_tag: DFF<Bits<13>>,
     refused_now: DFF<Bit>,
     refused_whom: DFF<Bits<D>>,
-    refused_where: DFF<Bits<10>>,
-    refusal: Signal<Local, Bits<20>>,
+    refused_what: DFF<Bits<13>>,
+    refusal: Signal<Local, Bits<24>>,
 
     fetch_units: Constant<Bits<5>>,
     offset_mask: Constant<Bits<2>>,
@@ -249,12 +249,12 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
             count_top: Constant::new((C - 1).to_bits()),
             number: std::array::from_fn(|k| Constant::new(k.to_bits())),
             unit_place: std::array::from_fn(|k| Constant::new((8 * UNIT_SIZE * k).to_bits())),
-            ..clock reset in_valid in_destination in_units in_data in_bucket refused refused_destination
-            refused_bucket frame_limit drop_valid drop_ready drop_destination frame_valid frame_ready
+            ..clock reset in_valid in_destination in_units in_data in_tag refused refused_destination
+            refused_tag frame_limit drop_valid drop_ready drop_destination frame_valid frame_ready
             frame_destination frame_units frame_records frame_dropped fetch fetch_last payload queue_data
-            queue_units queue_destination queue_bucket queue_write queue_read queue_level queue_any
+            queue_units queue_destination queue_tag queue_write queue_read queue_level queue_any
             queue_full job_ends from_queue from_input to_queue next_units job job_first job_short job_units
-            job_limit job_data job_destination job_bucket clears clear_index opened granted
+            job_limit job_data job_destination job_tag clears clear_index opened granted
             closed tail_page tail_slot tail_count tail tail_units tail_records
             tail_last frames over_limit closes fits last_sum crosses needs_page no_place decides accepts
             opens refuses goes_on new_count new_slot pages links more_place more_page more_next more_goes
@@ -264,8 +264,8 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
             head_moves head_skips to_order from_order grants drops next_granted read_page read_place
             next_page read_sum read_address offset_1 offset_2 fetched frees freed_page refusals refusal_in refusal_out
             refusal_waits misses told
-            told_whom told_where refused_now
-            refused_whom refused_where refusal
+            told_whom told_tag refused_now
+            refused_whom refused_what refusal
         }
     }
 }

@@ -7,12 +7,12 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, queue_write, queue_read, queue_level, queue_any, job, job_first, job_short);
-        dff_setup!(self, clock, job_units, job_limit, job_data, job_destination, job_bucket, clears);
+        dff_setup!(self, clock, job_units, job_limit, job_data, job_destination, job_tag, clears);
         dff_setup!(self, clock, clear_index, more_place, more_page, more_next, more_goes, write_slot);
         dff_setup!(self, clock, read_slot, level, any, head, head_destination, head_page, head_slot);
         dff_setup!(self, clock, read_page, read_place, next_page, offset_1, offset_2, frees, freed_page);
-        dff_setup!(self, clock, refusal_in, refusal_out, told, told_whom, told_where, refused_now, refused_whom, refused_where);
-        clock!(self, clock, queue_data, queue_units, queue_destination, queue_bucket, opened);
+        dff_setup!(self, clock, refusal_in, refusal_out, told, told_whom, told_tag, refused_now, refused_whom, refused_what);
+        clock!(self, clock, queue_data, queue_units, queue_destination, queue_tag, opened);
         clock!(self, clock, granted, closed, tail_page);
         clock!(self, clock, tail_slot, tail_count, pages, links, order_destination, order_page);
         clock!(self, clock, frame_count, refusals);
@@ -35,10 +35,10 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         self.queue_destination.write_address.next = self.queue_write.q.val();
         self.queue_destination.write_data.next = self.in_destination.val();
         self.queue_destination.address.next = self.queue_read.q.val();
-        self.queue_bucket.write.next = self.to_queue.val();
-        self.queue_bucket.write_address.next = self.queue_write.q.val();
-        self.queue_bucket.write_data.next = self.in_bucket.val();
-        self.queue_bucket.address.next = self.queue_read.q.val();
+        self.queue_tag.write.next = self.to_queue.val();
+        self.queue_tag.write_address.next = self.queue_write.q.val();
+        self.queue_tag.write_data.next = self.in_tag.val();
+        self.queue_tag.address.next = self.queue_read.q.val();
         if self.to_queue.val() {
             self.queue_write.d.next = self.queue_write.q.val() + 1;
         }
@@ -65,11 +65,11 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
             self.job_limit.d.next = self.frame_limit.val() - bit_cast::<10, 4>(self.next_units.val());
             self.job_data.d.next = self.in_data.val();
             self.job_destination.d.next = self.in_destination.val();
-            self.job_bucket.d.next = self.in_bucket.val();
+            self.job_tag.d.next = self.in_tag.val();
             if self.queue_any.q.val() {
                 self.job_data.d.next = self.queue_data.data.val();
                 self.job_destination.d.next = self.queue_destination.data.val();
-                self.job_bucket.d.next = self.queue_bucket.data.val();
+                self.job_tag.d.next = self.queue_tag.data.val();
             }
         } else {
             self.job_first.d.next = false;
@@ -370,7 +370,7 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         self.refusals.write.next = self.misses.val();
         self.refusals.write_address.next = self.refusal_in.q.val();
         self.refusals.write_data.next =
-            (bit_cast::<20, D>(self.in_destination.val()) << 10) | bit_cast::<20, 10>(self.in_bucket.val());
+            (bit_cast::<24, D>(self.in_destination.val()) << 13) | bit_cast::<24, 13>(self.in_tag.val());
         self.refusals.address.next = self.refusal_out.q.val();
         self.refusal_waits.next = self.refusal_in.q.val() != self.refusal_out.q.val();
         if self.misses.val() {
@@ -381,18 +381,18 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         }
         self.told.d.next = self.refuses.val();
         self.told_whom.d.next = self.job_destination.q.val();
-        self.told_where.d.next = self.job_bucket.q.val();
+        self.told_tag.d.next = self.job_tag.q.val();
         self.refusal.next = self.refusals.data.val();
         self.refused_now.d.next = self.told.q.val() | self.refusal_waits.val();
-        self.refused_whom.d.next = bit_cast::<D, 20>(self.refusal.val() >> 10);
-        self.refused_where.d.next = bit_cast::<10, 20>(self.refusal.val());
+        self.refused_whom.d.next = bit_cast::<D, 24>(self.refusal.val() >> 13);
+        self.refused_what.d.next = bit_cast::<13, 24>(self.refusal.val());
         if self.told.q.val() {
             self.refused_whom.d.next = self.told_whom.q.val();
-            self.refused_where.d.next = self.told_where.q.val();
+            self.refused_what.d.next = self.told_tag.q.val();
         }
         self.refused.next = self.refused_now.q.val();
         self.refused_destination.next = self.refused_whom.q.val();
-        self.refused_bucket.next = self.refused_where.q.val();
+        self.refused_tag.next = self.refused_what.q.val();
 
         if self.reset.val() {
             self.queue_write.d.next = 0.into();

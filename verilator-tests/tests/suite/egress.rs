@@ -19,6 +19,8 @@ const RECORDS: usize = 2_000;
 const RECORD_BYTES: usize = hw::pool::RECORD_UNITS * UNIT_SIZE;
 /// Cycles in which what waits must leave.
 const DRAIN_CYCLES: u64 = 100_000;
+/// Tags of 13 bits.
+const TAGS: usize = 1 << 13;
 /// Cycles for which a record may wait in front of the pool.
 const QUEUE_CYCLES_MAX: u64 = 70;
 /// Cycles without a beat after which nothing waits any more.
@@ -56,10 +58,10 @@ struct Push {
     destination: Input<u8>,
     units: Input<u8>,
     data: Input<[u8; RECORD_BYTES]>,
-    bucket: Input<u16>,
+    tag: Input<u16>,
     refused: Port<bool>,
     refused_destination: Port<u8>,
-    refused_bucket: Port<u16>,
+    refused_tag: Port<u16>,
     time: Input<u64>,
     pushed: BTreeMap<u8, Vec<(usize, Vec<u8>)>>,
     count: usize,
@@ -78,9 +80,9 @@ impl Agent for Push {
     fn sample(&mut self, _cycle: u64) -> Result<()> {
         self.dropped_count += u64::from(self.dropped.get());
         if self.refused.get() {
-            let bucket = usize::from(self.refused_bucket.get());
+            let tag = usize::from(self.refused_tag.get());
             let pushed = self.pushed.get(&self.refused_destination.get());
-            let record = pushed.and_then(|all| all.iter().rev().find(|(id, _)| id % BUCKETS_COUNT == bucket));
+            let record = pushed.and_then(|all| all.iter().rev().find(|(id, _)| id % TAGS == tag));
             let (id, _) = record.ok_or(Error::Found("a refusal of nothing".into()))?;
             if !self.refusals.insert(*id) {
                 return Err(Error::Found(format!("record {id} is refused twice")));
@@ -116,10 +118,10 @@ impl Rig {
             destination: bench.input("in_destination")?,
             units: bench.input("in_units")?,
             data: bench.input("in_data")?,
-            bucket: bench.input("in_bucket")?,
+            tag: bench.input("in_tag")?,
             refused: bench.port("refused")?,
             refused_destination: bench.port("refused_destination")?,
-            refused_bucket: bench.port("refused_bucket")?,
+            refused_tag: bench.port("refused_tag")?,
             time: bench.input("time_us")?,
             pushed: BTreeMap::new(),
             count: 0,
@@ -148,7 +150,7 @@ impl Rig {
             data[..bytes.len()].copy_from_slice(bytes);
             push.units.set(units as u8);
             push.destination.set(destination);
-            push.bucket.set((push.count % BUCKETS_COUNT) as u16);
+            push.tag.set((push.count % TAGS) as u16);
             push.pushed.entry(destination).or_default().push((push.count, bytes.to_vec()));
             push.sessions.insert(bytes.to_vec(), self.paths[usize::from(destination)].peer_session);
             push.count += 1;

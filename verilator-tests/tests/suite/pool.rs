@@ -15,6 +15,8 @@ const REFUSALS: usize = 60;
 const DRAIN_CYCLES: u64 = 60_000;
 /// Cycles from fetch to units.
 const FETCH_LATENCY: usize = 2;
+/// Tags of 13 bits.
+const TAGS: usize = 1 << 13;
 /// Cycles for which a record may wait in front of the pool.
 const QUEUE_CYCLES_MAX: u64 = 70;
 /// Units of the largest frame.
@@ -114,10 +116,10 @@ struct Pool {
     destination: Input<u8>,
     units: Input<u8>,
     data: Input<[u8; RECORD_BYTES]>,
-    bucket: Input<u16>,
+    tag: Input<u16>,
     refused: Port<bool>,
     refused_destination: Port<u8>,
-    refused_bucket: Port<u16>,
+    refused_tag: Port<u16>,
     limit: Input<u16>,
     drop_valid: Input<bool>,
     drop_ready: Port<bool>,
@@ -134,7 +136,7 @@ struct Pool {
     beat_bytes: usize,
     pushed: BTreeMap<u8, Vec<Pushed>>,
     count: usize,
-    /// Who waits under a bucket for being told or sent.
+    /// Who waits under a tag for being told or sent.
     refusals: BTreeSet<usize>,
     frames: Vec<Taken>,
     /// Bytes of the frame under way that were not fetched.
@@ -155,10 +157,10 @@ impl Pool {
             destination: bench.input("in_destination")?,
             units: bench.input("in_units")?,
             data: bench.input("in_data")?,
-            bucket: bench.input("in_bucket")?,
+            tag: bench.input("in_tag")?,
             refused: bench.port("refused")?,
             refused_destination: bench.port("refused_destination")?,
-            refused_bucket: bench.port("refused_bucket")?,
+            refused_tag: bench.port("refused_tag")?,
             limit: bench.input("frame_limit")?,
             drop_valid: bench.input("drop_valid")?,
             drop_ready: bench.port("drop_ready")?,
@@ -201,7 +203,7 @@ impl Pool {
         self.destination.set(destination);
         self.units.set(units as u8);
         self.data.set(data);
-        self.bucket.set((self.count % 1024) as u16);
+        self.tag.set((self.count % TAGS) as u16);
         let bytes = data[..units * UNIT_BYTES].to_vec();
         let record = Pushed { id: self.count, cycle: bench.cycles(), bytes };
         self.pushed.entry(destination).or_default().push(record);
@@ -313,9 +315,9 @@ impl Agent for Pool {
             self.is_dropping = false;
         }
         if self.refused.get() {
-            let bucket = usize::from(self.refused_bucket.get());
+            let tag = usize::from(self.refused_tag.get());
             let pushed = self.pushed.get(&self.refused_destination.get());
-            let record = pushed.and_then(|all| all.iter().rev().find(|record| record.id % 1024 == bucket));
+            let record = pushed.and_then(|all| all.iter().rev().find(|record| record.id % TAGS == tag));
             let record = record.ok_or(Error::Found("a refusal of nothing".into()))?;
             if !self.refusals.insert(record.id) {
                 return Err(Error::Found(format!("record {} is refused twice", record.id)));
