@@ -9,20 +9,25 @@
 //! nothing, and has no room if it would make the flow. An entry just made holds what an earlier flow left:
 //! it must be written whole, in the cycle in which it comes out.
 //!
+//! What a request is for is said by three inputs of which one comes later: whether it makes the flow, as its
+//! bucket decides that, and the look-up of the bucket runs beside that of the tag.
+//!
 //! Timing: inputs go straight to RAM addresses and comparisons, and should come from registers. Tags take 4
 //! cycles; the entry leaves 4 later, one LUT level behind registers, the verdict two.
 
 use super::same_flow::{SameFlow, SAME_FLOW_LATENCY};
-use super::tags::{Tags, TAGS_LATENCY};
+use super::tags::{Tags, TAGS_LATE, TAGS_LATENCY};
 use crate::layout::{ENTRY_BITS, KEY_BITS};
 use crate::prim::{LoopMemory, LOOP_BEHIND, LOOP_EARLY, LOOP_LATENCY};
 use rust_hdl::prelude::*;
 
 /// Cycles from request to entry.
 pub const LATENCY: usize = TAGS_LATENCY + LOOP_LATENCY;
+/// Cycles from request to `late_makes`.
+pub const LATE: usize = TAGS_LATE;
 
 // Widths and cycles in a kernel are plain numbers.
-const _: () = assert!(KEY_BITS == 313 && ENTRY_BITS == 1296 && LATENCY == 8);
+const _: () = assert!(KEY_BITS == 313 && ENTRY_BITS == 1296 && LATENCY == 8 && LATE == 3);
 const _: () = assert!(LOOP_BEHIND == 5 && LOOP_EARLY + SAME_FLOW_LATENCY == LOOP_LATENCY);
 
 /// 2^S sets of four entries; T is the rest of a flow id, V is T + 1, A is S + 2.
@@ -42,8 +47,6 @@ pub struct Table<const S: usize, const T: usize, const V: usize, const A: usize>
     pub in_keyed: Signal<In, Bit>,
     /// Flow key as in an entry.
     pub in_key: Signal<In, Bits<313>>,
-    /// Gives the flow a place if it has none.
-    pub in_makes: Signal<In, Bit>,
     /// The request names a place: the set of the id, and `in_way`.
     pub in_named: Signal<In, Bit>,
     /// The way.
@@ -52,6 +55,8 @@ pub struct Table<const S: usize, const T: usize, const V: usize, const A: usize>
     pub in_watches: Signal<In, Bit>,
     /// Frees the named place if it is watched and no request touched it since.
     pub in_frees: Signal<In, Bit>,
+    /// Gives the flow a place if it has none: of the request of [`LATE`] cycles ago, which names no place.
+    pub late_makes: Signal<In, Bit>,
     /// An answer is there.
     pub out_valid: Signal<Out, Bit>,
     /// The flow is there, or the named place is taken.
@@ -64,6 +69,8 @@ pub struct Table<const S: usize, const T: usize, const V: usize, const A: usize>
     pub out_freed: Signal<Out, Bit>,
     /// Where it lies: set, then way.
     pub out_place: Signal<Out, Bits<A>>,
+    /// The flow id asked for; of a named place that is taken, the id of the flow there.
+    pub out_id: Signal<Out, Bits<40>>,
     /// What lies there.
     pub out_entry: Signal<Out, Bits<1296>>,
     /// The same a cycle earlier, without what the two requests before make of it.
@@ -83,7 +90,13 @@ pub struct Table<const S: usize, const T: usize, const V: usize, const A: usize>
     /// A request against the five before it: they may have made what it finds.
     compare_made: [SameFlow; 5],
     keyed: [DFF<Bit>; 8],
-    makes: [DFF<Bit>; 8],
+    /// From `late_makes` on.
+    makes: [DFF<Bit>; 5],
+    named: [DFF<Bit>; 5],
+    /// Tags asked for, or held by the named place as the RAM has it; from the tags on.
+    tag: [DFF<Bits<T>>; 6],
+    /// That of the flow, where one of the five before made what the request names.
+    own_tag: [DFF<Bits<T>>; 3],
     /// From the tags on, first the request that they answer now.
     place: Signal<Local, Bits<A>>,
     place_before: [DFF<Bits<A>>; 5],
@@ -116,17 +129,18 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Default for
             in_id: Default::default(),
             in_keyed: Default::default(),
             in_key: Default::default(),
-            in_makes: Default::default(),
             in_named: Default::default(),
             in_way: Default::default(),
             in_watches: Default::default(),
             in_frees: Default::default(),
+            late_makes: Default::default(),
             out_valid: Default::default(),
             out_found: Default::default(),
             out_made: Default::default(),
             out_full: Default::default(),
             out_freed: Default::default(),
             out_place: Default::default(),
+            out_id: Default::default(),
             out_entry: Default::default(),
             late_entry: Default::default(),
             out_repeats: Default::default(),
@@ -140,6 +154,9 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Default for
             compare_made: many(),
             keyed: many(),
             makes: many(),
+            named: many(),
+            tag: many(),
+            own_tag: many(),
             place: Default::default(),
             place_before: many(),
             made_before: many(),
@@ -162,12 +179,14 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for T
     fn update(&mut self) {
         for k in 0..8 {
             self.keyed[k].clock.next = self.clock.val();
-            self.makes[k].clock.next = self.clock.val();
         }
         for k in 0..6 {
             self.key[k].clock.next = self.clock.val();
+            self.tag[k].clock.next = self.clock.val();
         }
         for k in 0..5 {
+            self.makes[k].clock.next = self.clock.val();
+            self.named[k].clock.next = self.clock.val();
             self.compare_made[k].clock.next = self.clock.val();
             self.place_before[k].clock.next = self.clock.val();
             self.made_before[k].clock.next = self.clock.val();
@@ -183,6 +202,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for T
         for k in 0..3 {
             self.is_fresh[k].clock.next = self.clock.val();
             self.is_fresh_same[k].clock.next = self.clock.val();
+            self.own_tag[k].clock.next = self.clock.val();
         }
         self.compare.clock.next = self.clock.val();
 
@@ -195,7 +215,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for T
         self.tags.in_tag.next = self.in_id.val().get_bits::<T>(0);
         self.tags.in_named.next = self.in_named.val();
         self.tags.in_way.next = self.in_way.val();
-        self.tags.in_makes.next = self.in_makes.val();
+        self.tags.late_makes.next = self.late_makes.val();
         self.tags.in_watches.next = self.in_watches.val();
         self.tags.in_frees.next = self.in_frees.val();
         self.place.next =
@@ -230,10 +250,18 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for T
             self.key[k].d.next = self.key[k - 1].q.val();
         }
         self.keyed[0].d.next = self.in_keyed.val();
-        self.makes[0].d.next = self.in_makes.val();
+        self.makes[0].d.next = self.late_makes.val();
+        self.named[0].d.next = self.in_named.val();
         for k in 1..8 {
             self.keyed[k].d.next = self.keyed[k - 1].q.val();
+        }
+        for k in 1..5 {
             self.makes[k].d.next = self.makes[k - 1].q.val();
+            self.named[k].d.next = self.named[k - 1].q.val();
+        }
+        self.tag[0].d.next = self.tags.out_tag.val();
+        for k in 1..6 {
+            self.tag[k].d.next = self.tag[k - 1].q.val();
         }
         self.compare.a.next = self.key[5].q.val();
         self.compare.b.next = self.entries.early_word.val();
@@ -247,15 +275,20 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for T
         }
         self.is_fresh[0].d.next = false;
         self.is_fresh_same[0].d.next = false;
+        self.own_tag[0].d.next = self.tag[0].q.val();
         for k in 0..5 {
             if self.made_by5[4 - k].q.val() {
                 self.is_fresh[0].d.next = true;
                 self.is_fresh_same[0].d.next = self.same_as5[4 - k].q.val();
+                if self.named[4].q.val() {
+                    self.own_tag[0].d.next = self.tag[5 - k].q.val();
+                }
             }
         }
         for k in 1..3 {
             self.is_fresh[k].d.next = self.is_fresh[k - 1].q.val();
             self.is_fresh_same[k].d.next = self.is_fresh_same[k - 1].q.val();
+            self.own_tag[k].d.next = self.own_tag[k - 1].q.val();
         }
         self.same.next = self.compare.same.val();
         if self.is_fresh[2].q.val() {
@@ -265,9 +298,11 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for T
         self.out_valid.next = self.valid[3].q.val();
         self.out_found.next = self.is_found.val();
         self.out_made.next = self.made_before[3].q.val();
-        self.out_full.next = self.makes[7].q.val() & !self.made_before[3].q.val() & !self.is_found.val();
+        self.out_full.next = self.makes[4].q.val() & !self.made_before[3].q.val() & !self.is_found.val();
         self.out_freed.next = self.freed[3].q.val();
         self.out_place.next = self.place_before[3].q.val();
+        self.out_id.next = (bit_cast::<40, A>(self.place_before[3].q.val() >> 2) << self.tag_bits.val())
+            | bit_cast::<40, T>(self.own_tag[2].q.val());
         if self.reset.val() {
             for k in 0..4 {
                 self.valid[k].d.next = false;

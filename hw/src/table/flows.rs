@@ -6,9 +6,12 @@
 //! what diff, digest and emission go by. The Rust engine without overflow and tracking is the model, bit
 //! for bit. Nothing stalls; commands and records for one flow may follow each other at once.
 //!
-//! A command comes as the word of an entry: key, groups and their fields; as term that of the bucket, as
-//! version the clock from which versions are drawn, as audit the number of the last audit, and the cookie.
-//! A record comes as that word, too. Who owns the bucket, and which term it has, is decided before. The
+//! A command comes as the word of an entry: key, groups and their fields; as version the clock from which
+//! versions are drawn, as audit the number of the last audit, and the cookie. A record comes as that word,
+//! too; the term in the word is that of a FULL or of a DELETE by key, which have their own. What the bucket
+//! decides comes [`LATE`] cycles after the word, so that its look-up may begin together with the request:
+//! the command itself (none for what is refused, and then nothing is changed), its flags and the bucket's
+//! term. Who owns the bucket, and whether a record's term is good, is decided before. The
 //! digest is the digest stage's: its field is cleared when a flow is made or ends, and stays otherwise.
 //!
 //! What differs is compared a cycle before the entry comes out, when two commands before are still on
@@ -17,7 +20,7 @@
 
 use super::command::flag;
 use super::difference::Difference;
-use super::entries::{Table, LATENCY as TABLE_LATENCY};
+use super::entries::{Table, LATE, LATENCY as TABLE_LATENCY};
 use crate::layout::{self, field, ENTRY_BITS};
 use formats::flow::BEGUN;
 use formats::Groups;
@@ -33,7 +36,7 @@ const PARTS: usize = 14;
 pub const LATENCY: usize = TABLE_LATENCY + 1;
 
 // Widths and numbers in the kernel are plain; flags are bits by their number.
-const _: () = assert!(ENTRY_BITS == 1296 && LATENCY == 9 && BEGUN == 1 << 31);
+const _: () = assert!(ENTRY_BITS == 1296 && LATENCY == 9 && LATE == 3 && BEGUN == 1 << 31);
 const _: () = assert!(flag::NEW == 1 && flag::AUDIT == 2 && flag::JOIN == 4 && flag::REMADE == 8);
 const _: () = assert!(flag::OWNED == 16 && flag::AUDITING == 32);
 const _: () = assert!(flag::COLOUR == 1 && flag::GAPPED == 2 && flag::PULLED == 4);
@@ -55,13 +58,9 @@ pub struct Flows<const S: usize, const T: usize, const V: usize, const A: usize>
     pub in_ready: Signal<Out, Bit>,
     /// A command is there.
     pub in_valid: Signal<In, Bit>,
-    /// One of [`commands`](super::commands), or none.
-    pub in_command: Signal<In, Bits<8>>,
-    /// Bits of [`flag`].
-    pub in_flags: Signal<In, Bits<6>>,
     /// The flow id.
     pub in_id: Signal<In, Bits<40>>,
-    /// The command as an entry.
+    /// The command as an entry, but for a term that is the bucket's.
     pub in_word: Signal<In, Bits<1296>>,
     /// Only flows of that key are meant; always with a command.
     pub in_keyed: Signal<In, Bit>,
@@ -73,6 +72,12 @@ pub struct Flows<const S: usize, const T: usize, const V: usize, const A: usize>
     pub in_watches: Signal<In, Bit>,
     /// See there.
     pub in_frees: Signal<In, Bit>,
+    /// Of the request of [`LATE`] cycles ago: one of [`commands`](super::commands), or none.
+    pub late_command: Signal<In, Bits<8>>,
+    /// Of that one: bits of [`flag`].
+    pub late_flags: Signal<In, Bits<6>>,
+    /// Of that one: the term of its bucket.
+    pub late_term: Signal<In, Bits<32>>,
     /// An outcome is there.
     pub out_valid: Signal<Out, Bit>,
     /// One of [`outcome`](super::outcome).
@@ -85,6 +90,8 @@ pub struct Flows<const S: usize, const T: usize, const V: usize, const A: usize>
     pub out_freed: Signal<Out, Bit>,
     /// The place: set, then way.
     pub out_place: Signal<Out, Bits<A>>,
+    /// The flow id asked for; of a named place that is taken, the id of the flow there.
+    pub out_id: Signal<Out, Bits<40>>,
     /// Groups that replicate and changed.
     pub out_changed: Signal<Out, Bits<8>>,
     /// Copies know no base of this: the flow is new, or the term is.
@@ -96,8 +103,12 @@ pub struct Flows<const S: usize, const T: usize, const V: usize, const A: usize>
     held_flows: Table<S, T, V, A>,
     /// The commands on their way; the eighth is the one whose entry comes out.
     word: [DFF<Bits<1296>>; 9],
-    asked: [DFF<Bits<15>>; 8],
+    keyed: [DFF<Bit>; 3],
+    /// Keyed, command and flags, from the late inputs on.
+    asked: [DFF<Bits<15>>; 5],
     makes: Signal<Local, Bit>,
+    has_term: Signal<Local, Bit>,
+    dated: Signal<Local, Bits<1296>>,
     with_entry: Difference,
     with_last: Difference,
     with_second: Difference,
@@ -188,6 +199,7 @@ pub struct Flows<const S: usize, const T: usize, const V: usize, const A: usize>
     /// Fields that neither the entry nor the command gives as they are.
     held: Constant<Bits<1296>>,
     digest: Constant<Bits<1296>>,
+    term: Constant<Bits<1296>>,
     all_ones: Constant<Bits<24>>,
     flags_at: Constant<Bits<16>>,
     groups_at: Constant<Bits<16>>,
@@ -204,6 +216,7 @@ pub struct Flows<const S: usize, const T: usize, const V: usize, const A: usize>
     found9: DFF<Bit>,
     freed9: DFF<Bit>,
     place9: DFF<Bits<A>>,
+    id9: DFF<Bits<40>>,
     changed9: DFF<Bits<8>>,
     first9: DFF<Bit>,
     created9: DFF<Bit>,

@@ -12,7 +12,7 @@ mod tags;
 
 pub use command::{commands, flag, outcome};
 pub use difference::Difference;
-pub use entries::{Table, LATENCY};
+pub use entries::{Table, LATE, LATENCY};
 pub use flows::{Flows, LATENCY as FLOWS_LATENCY};
 pub use same_flow::{SameFlow, SAME_FLOW_LATENCY};
-pub use tags::{Tags, TAGS_LATENCY};
+pub use tags::{Tags, TAGS_LATE, TAGS_LATENCY};

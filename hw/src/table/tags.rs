@@ -8,6 +8,9 @@
 //! A place is freed in two steps, because only what lies there says whether it may be: a request with
 //! `in_watches` reads it, one with `in_frees` frees it if no request between them touched the place.
 //!
+//! Whether a flow is made is said [`TAGS_LATE`] cycles after the request: what decides it needs a look-up of
+//! its own.
+//!
 //! Timing: set and tag go straight to the RAM's address and into comparisons, and should come from
 //! registers; all outputs are registers. Stages: read; register; compare, with what the second to fourth
 //! request before wrote; resolve, with what the last one wrote. At most 6 LUT levels.
@@ -19,6 +22,8 @@ use rust_hdl::prelude::*;
 
 /// Cycles from request to answer.
 pub const TAGS_LATENCY: usize = 4;
+/// Cycles from request to `late_makes`.
+pub const TAGS_LATE: usize = 3;
 
 /// 2^S sets of four tags of T bits; V is T + 1.
 #[derive(LogicBlock)]
@@ -39,12 +44,13 @@ pub struct Tags<const S: usize, const T: usize, const V: usize> {
     pub in_named: Signal<In, Bit>,
     /// The way of that place.
     pub in_way: Signal<In, Bits<2>>,
-    /// Takes a free way if the tag is not there.
-    pub in_makes: Signal<In, Bit>,
     /// Watches the named place.
     pub in_watches: Signal<In, Bit>,
     /// Frees the named place if it is watched and nothing touched it.
     pub in_frees: Signal<In, Bit>,
+    /// Takes a free way if the tag is not there: of the request of [`TAGS_LATE`] cycles ago, which names no
+    /// place.
+    pub late_makes: Signal<In, Bit>,
     /// An answer is there.
     pub out_valid: Signal<Out, Bit>,
     /// The tag was there, or the named place was taken.
@@ -57,6 +63,8 @@ pub struct Tags<const S: usize, const T: usize, const V: usize> {
     pub out_set: Signal<Out, Bits<S>>,
     /// The way of the tag, or of the named place.
     pub out_way: Signal<Out, Bits<2>>,
+    /// Its tag; of a named place that it holds, unless one of the four requests before put it there.
+    pub out_tag: Signal<Out, Bits<T>>,
     memory: [Memory<V, S>; 4],
     tag_offset: Constant<Bits<8>>,
     clearing: DFF<Bit>,
@@ -70,7 +78,6 @@ pub struct Tags<const S: usize, const T: usize, const V: usize> {
     tag: [DFF<Bits<T>>; 4],
     named: [DFF<Bit>; 3],
     way: [DFF<Bits<4>>; 3],
-    makes: [DFF<Bit>; 3],
     watches: [DFF<Bit>; 3],
     frees: [DFF<Bit>; 3],
     /// Whether set and tag are those of the request one to four before; one row a stage.
@@ -84,6 +91,7 @@ pub struct Tags<const S: usize, const T: usize, const V: usize> {
     wrote: [DFF<Bits<4>>; 3],
     wrote_tag: [DFF<Bit>; 3],
     is_equal: [Signal<Local, Bit>; 4],
+    named_tag: Signal<Local, Bits<T>>,
     equal2: Signal<Local, Bits<4>>,
     taken2: Signal<Local, Bits<4>>,
     equal3: DFF<Bits<4>>,
@@ -123,15 +131,16 @@ impl<const S: usize, const T: usize, const V: usize> Default for Tags<S, T, V> {
             in_tag: Default::default(),
             in_named: Default::default(),
             in_way: Default::default(),
-            in_makes: Default::default(),
             in_watches: Default::default(),
             in_frees: Default::default(),
+            late_makes: Default::default(),
             out_valid: Default::default(),
             out_found: Default::default(),
             out_made: Default::default(),
             out_freed: Default::default(),
             out_set: Default::default(),
             out_way: Default::default(),
+            out_tag: Default::default(),
             memory: many(),
             tag_offset: Constant::new(T.to_bits()),
             clearing: Default::default(),
@@ -144,7 +153,6 @@ impl<const S: usize, const T: usize, const V: usize> Default for Tags<S, T, V> {
             tag: many(),
             named: many(),
             way: many(),
-            makes: many(),
             watches: many(),
             frees: many(),
             same_set1: many(),
@@ -156,6 +164,7 @@ impl<const S: usize, const T: usize, const V: usize> Default for Tags<S, T, V> {
             wrote: many(),
             wrote_tag: many(),
             is_equal: many(),
+            named_tag: Default::default(),
             equal2: Default::default(),
             taken2: Default::default(),
             equal3: Default::default(),
@@ -200,7 +209,6 @@ impl<const S: usize, const T: usize, const V: usize> Logic for Tags<S, T, V> {
         for k in 0..3 {
             self.named[k].clock.next = self.clock.val();
             self.way[k].clock.next = self.clock.val();
-            self.makes[k].clock.next = self.clock.val();
             self.watches[k].clock.next = self.clock.val();
             self.frees[k].clock.next = self.clock.val();
             self.wrote[k].clock.next = self.clock.val();
@@ -223,7 +231,6 @@ impl<const S: usize, const T: usize, const V: usize> Logic for Tags<S, T, V> {
         if self.in_way.val() == 3 {
             self.way[0].d.next = 8.into();
         }
-        self.makes[0].d.next = self.in_makes.val();
         self.watches[0].d.next = self.in_watches.val();
         self.frees[0].d.next = self.in_frees.val();
         for k in 1..4 {
@@ -234,7 +241,6 @@ impl<const S: usize, const T: usize, const V: usize> Logic for Tags<S, T, V> {
         for k in 1..3 {
             self.named[k].d.next = self.named[k - 1].q.val();
             self.way[k].d.next = self.way[k - 1].q.val();
-            self.makes[k].d.next = self.makes[k - 1].q.val();
             self.watches[k].d.next = self.watches[k - 1].q.val();
             self.frees[k].d.next = self.frees[k - 1].q.val();
         }
@@ -270,6 +276,16 @@ impl<const S: usize, const T: usize, const V: usize> Logic for Tags<S, T, V> {
                 }
             }
         }
+        // Nothing is made under a name, so that no tag but the memory's is needed there.
+        self.named_tag.next = 0.into();
+        for k in 0..4 {
+            if self.way[1].q.val().get_bit(k) {
+                self.named_tag.next = self.memory[k].read_data.val().get_bits::<T>(0);
+            }
+        }
+        if self.named[1].q.val() {
+            self.tag[2].d.next = self.named_tag.val();
+        }
         self.equal3.d.next = self.equal2.val();
         self.taken3.d.next = self.taken2.val();
         self.same_set3.d.next = self.same_set2[0].q.val();
@@ -296,7 +312,7 @@ impl<const S: usize, const T: usize, const V: usize> Logic for Tags<S, T, V> {
         // The lowest zero.
         self.free.next = bit_cast::<4, 4>(self.taken.val() + 1) & !self.taken.val();
         self.made.next =
-            self.valid[2].q.val() & self.makes[2].q.val() & !self.is_hit.val() & self.free.val().any();
+            self.valid[2].q.val() & self.late_makes.val() & !self.is_hit.val() & self.free.val().any();
         self.is_watched.next = self.watched.q.val()
             & (self.watched_set.q.val() == self.set[2].q.val())
             & (self.watched_way.q.val() & self.hit.val()).any();
@@ -342,6 +358,7 @@ impl<const S: usize, const T: usize, const V: usize> Logic for Tags<S, T, V> {
         self.out_freed.next = self.freed4.q.val();
         self.out_set.next = self.set[3].q.val();
         self.out_way.next = self.way4.q.val();
+        self.out_tag.next = self.tag[3].q.val();
 
         // Write, or clear after a reset.
         for k in 0..4 {

@@ -51,11 +51,14 @@ pub(super) struct Asked {
     pub(super) id: FlowId,
     pub(super) is_keyed: bool,
     pub(super) word: Words,
+    /// Of the bucket; what a record has of its own is in the word.
+    pub(super) term: Term,
 }
 
 /// What is due for it.
 #[derive(Clone, Copy)]
 pub(super) struct Due {
+    pub(super) id: FlowId,
     pub(super) key: FlowKey,
     pub(super) outcome: u8,
     pub(super) found: bool,
@@ -72,6 +75,7 @@ pub(super) struct Due {
 /// What an ended flow leaves.
 #[derive(Clone, Copy)]
 pub(super) struct End {
+    pub(super) id: FlowId,
     pub(super) stamp: Stamp,
     pub(super) mark: u16,
     /// Where it lies, once the card has said so.
@@ -261,7 +265,8 @@ impl Model {
             flags: self.flags(&command, id),
             id,
             is_keyed: true,
-            word: self.word(&command, id),
+            word: self.word(&command, random.u32(..)),
+            term: self.engine.roles(id.bucket()).term,
         };
         (asked, Drawn::Command(command))
     }
@@ -282,13 +287,21 @@ impl Model {
         Command::Upsert { flags, cookie, record: any_record(random, key) }
     }
 
+    /// What the card must make of a request that asks for nothing.
+    pub(super) fn look(&self, drawn: &Drawn, id: FlowId) -> Due {
+        let key = match drawn {
+            Drawn::Command(command) => key_of(command),
+            Drawn::Record(_, key) => *key,
+        };
+        let (flow, term) = (self.engine.flow(&key), self.engine.roles(id.bucket()).term);
+        let found = flow.is_some() || self.ends.contains_key(&key.canonical().0);
+        let (outcome, replicate) = (outcome::NONE, self.replicate);
+        Due { id, key, outcome, found, term, before: flow, after: flow, end: None, created: None, replicate }
+    }
+
     /// Lets the engine take a command; what the card must make of it.
     pub(super) fn take(&mut self, command: &Command, id: FlowId) -> Due {
-        let key = match command {
-            Command::Upsert { record, .. } => record.key,
-            Command::Delete { key, .. } => *key,
-            _ => unreachable!("no other is drawn"),
-        };
+        let key = key_of(command);
         let (name, term) = (key.canonical().0, self.engine.roles(id.bucket()).term);
         let before = self.engine.flow(&key);
         let found = before.is_some() || self.ends.contains_key(&name);
@@ -298,13 +311,13 @@ impl Model {
             let version = first_version(self.engine.version_clock(), Some(stamp));
             let stamp = Stamp { term, version };
             end = Some(stamp);
-            self.ends.insert(name, End { stamp, mark: self.mark(), place: None });
+            self.ends.insert(name, End { id, stamp, mark: self.mark(), place: None });
         }
         if outcome == outcome::MADE {
             self.ends.remove(&name);
         }
         let after = self.engine.flow(&key);
-        Due { key, outcome, found, term, before, after, end, created: None, replicate: self.replicate }
+        Due { id, key, outcome, found, term, before, after, end, created: None, replicate: self.replicate }
     }
 
     /// The outcome whose counter rises when the engine does this.
@@ -330,9 +343,9 @@ impl Model {
         self.engine.version_clock().max(self.now.cluster_us)
     }
 
-    /// The command as the card gets it.
-    fn word(&self, command: &Command, id: FlowId) -> Words {
-        let stamp = Stamp { term: self.engine.roles(id.bucket()).term, version: self.clock() };
+    /// The command as the card gets it; its term does not count.
+    fn word(&self, command: &Command, term: u32) -> Words {
+        let stamp = Stamp { term: Term(term), version: self.clock() };
         let (record, cookie, audit) = match command {
             Command::Upsert { record, cookie, .. } => (*record, *cookie, self.audit),
             Command::Delete { key, cookie } => {
@@ -379,6 +392,14 @@ impl Model {
             }
         }
         Ok(settled)
+    }
+}
+
+fn key_of(command: &Command) -> FlowKey {
+    match command {
+        Command::Upsert { record, .. } => record.key,
+        Command::Delete { key, .. } => *key,
+        _ => unreachable!("no other is drawn"),
     }
 }
 

@@ -1,13 +1,14 @@
 //! The card's table with its commands and records against the engine without overflow, one by one.
 
 use super::engine::*;
+use super::late::Late;
 use super::records::RECORDS;
 use super::{top, Block, Test};
 use formats::flow::{FlowKey, FlowRecord, Stamp, Term};
 use formats::register::Counter;
 use formats::Groups;
 use hw::layout::{self, Entry};
-use hw::table::{outcome, FLOWS_LATENCY};
+use hw::table::{outcome, FLOWS_LATENCY, LATE};
 use std::collections::VecDeque;
 use verilator_tests::{expect_same, Bench, Error, Input, Port, Result, Stalls};
 
@@ -38,8 +39,9 @@ pub(crate) const FLOWS: Block = Block {
 struct Ports {
     ready: Port<bool>,
     valid: Input<bool>,
-    command: Input<u8>,
-    flags: Input<u8>,
+    command: Late<u8>,
+    flags: Late<u8>,
+    term: Late<u32>,
     id: Input<u64>,
     word: Input<Words>,
     keyed: Input<bool>,
@@ -53,6 +55,7 @@ struct Ports {
     out_found: Port<bool>,
     out_freed: Port<bool>,
     out_place: Port<u16>,
+    out_id: Port<u64>,
     out_changed: Port<u8>,
     out_first: Port<bool>,
     out_before: Port<Words>,
@@ -64,8 +67,9 @@ impl Ports {
         Ok(Ports {
             ready: bench.port("in_ready")?,
             valid: bench.input("in_valid")?,
-            command: bench.input("in_command")?,
-            flags: bench.input("in_flags")?,
+            command: Late::new(bench.input("late_command")?, LATE),
+            flags: Late::new(bench.input("late_flags")?, LATE),
+            term: Late::new(bench.input("late_term")?, LATE),
             id: bench.input("in_id")?,
             word: bench.input("in_word")?,
             keyed: bench.input("in_keyed")?,
@@ -79,6 +83,7 @@ impl Ports {
             out_found: bench.port("out_found")?,
             out_freed: bench.port("out_freed")?,
             out_place: bench.port("out_place")?,
+            out_id: bench.port("out_id")?,
             out_changed: bench.port("out_changed")?,
             out_first: bench.port("out_first")?,
             out_before: bench.port("out_before")?,
@@ -86,18 +91,24 @@ impl Ports {
         })
     }
 
-    fn show(&self, asked: &Asked) {
-        self.command.set(asked.command);
-        self.flags.set(asked.flags);
+    fn show(&mut self, asked: &Asked) {
+        self.show_late(asked.command, asked.flags, asked.term.0);
         self.id.set(asked.id.0);
         self.word.set(asked.word);
         self.keyed.set(asked.is_keyed);
+    }
+
+    fn show_late(&mut self, command: u8, flags: u8, term: u32) {
+        self.command.set(command);
+        self.flags.set(flags);
+        self.term.set(term);
     }
 
     /// The outcome, the entry before and the one after.
     fn check(&self, due: &Due) -> Result<()> {
         expect_same("the outcome", self.out_outcome.get(), due.outcome)?;
         expect_same("whether it was found", self.out_found.get(), due.found)?;
+        expect_same("the id", self.out_id.get(), due.id.0)?;
         let flow = |words: &Words| {
             let entry = layout::unpack(words);
             let live = entry.flags & layout::flag::LIVE != 0;
@@ -170,7 +181,10 @@ impl Comparison {
     }
 
     fn drain(&mut self, bench: &mut Bench) -> Result<()> {
-        (0..FLOWS_LATENCY).try_for_each(|_| self.cycle(bench, None))
+        (0..FLOWS_LATENCY).try_for_each(|_| {
+            self.ports.show_late(0, 0, 0);
+            self.cycle(bench, None)
+        })
     }
 
     /// Frees in the card what the engine frees.
@@ -179,7 +193,6 @@ impl Comparison {
         for end in self.model.settle()? {
             let place = end.place.ok_or(Error::Found("nobody said where it ended".into()))?;
             let ports = &self.ports;
-            ports.command.set(0);
             ports.keyed.set(false);
             ports.id.set(u64::from(place >> 2) << (40 - SET_BITS));
             ports.way.set((place & 3) as u8);
@@ -195,6 +208,7 @@ impl Comparison {
             }
             (1..FLOWS_LATENCY).try_for_each(|_| bench.cycle(&mut ()))?;
             expect_same("freed", ports.out_freed.get(), true)?;
+            expect_same("whose place it was", ports.out_id.get(), end.id.0)?;
             let lay = layout::unpack(&ports.out_before.get());
             expect_same("what lay there", (lay.flags & 3, lay.stamp), (layout::flag::TOMBSTONE, end.stamp))?;
             bench.cycle(&mut ())?;
@@ -217,8 +231,12 @@ fn engine_agrees(bench: &mut Bench, has_peer: bool) -> Result<()> {
         if comparison.random.u32(..1_000) == 0 {
             comparison.settle(bench)?;
         }
-        let (asked, drawn) = comparison.model.draw(&mut comparison.random);
+        let (mut asked, drawn) = comparison.model.draw(&mut comparison.random);
+        // What the bucket forbids is no command, and changes nothing.
+        let is_refused = comparison.random.u8(..) < 10;
+        asked.command = if is_refused { 0 } else { asked.command };
         let due = (!pauses.is_stalled(true)).then(|| match drawn {
+            _ if is_refused => comparison.model.look(&drawn, asked.id),
             Drawn::Command(command) => comparison.model.take(&command, asked.id),
             Drawn::Record(record, key) => comparison.model.take_record(&record, &asked, key),
         });

@@ -16,6 +16,7 @@ pub(crate) mod flows;
 pub(crate) mod framer;
 pub(crate) mod ingress;
 pub(crate) mod ingress_parts;
+mod late;
 pub(crate) mod map;
 pub(crate) mod out_buffer;
 pub(crate) mod outbound;

@@ -102,7 +102,7 @@ impl Model {
         let mut units = [0; RECORD_UNITS_MAX * UNIT_SIZE];
         let count = record.encode(&mut units);
         let (record, _) = Record::decode(&units[..count * UNIT_SIZE]).expect("units of our own");
-        let asked = self.asked(&record, id, Stamp { term, version: u64::from(next) });
+        let asked = self.asked(&record, id, Stamp { term: Term(random.u32(..)), version: u64::from(next) });
         (record, asked)
     }
 
@@ -125,7 +125,8 @@ impl Model {
         flow
     }
 
-    /// The record as the card gets it; `low` holds the low end of the version of one that has no more.
+    /// The record as the card gets it; `low` holds the low end of the version of one that has no more, and
+    /// a term that does not count.
     fn asked(&self, record: &Record, id: FlowId, low: Stamp) -> Asked {
         let mut entry = Entry { stamp: low, audit: self.mark() as u8, ..Entry::default() };
         let mut is_keyed = false;
@@ -166,7 +167,7 @@ impl Model {
             (false, true) => flag::GAPPED,
             (false, false) => 0,
         };
-        Asked { command, flags, id, is_keyed, word: pack(&entry) }
+        Asked { command, flags, id, is_keyed, word: pack(&entry), term: self.engine.roles(id.bucket()).term }
     }
 
     /// Lets the engine take a record; what the card must make of it.
@@ -189,7 +190,7 @@ impl Model {
         let end = stamp.filter(|_| outcome == outcome::APPLIED || restated);
         if let Some(stamp) = end {
             let (mark, place) = ended.map_or((self.mark(), None), |end| (end.mark, end.place));
-            self.ends.insert(name, End { stamp, mark, place });
+            self.ends.insert(name, End { id: asked.id, stamp, mark, place });
         }
         if after.is_some() {
             self.ends.remove(&name);
@@ -198,7 +199,7 @@ impl Model {
             self.gapped.insert(asked.id.bucket());
         }
         let (found, replicate) = (before.is_some() || ended.is_some(), self.replicate);
-        Due { key, outcome, found, term, before, after, end, created, replicate }
+        Due { id: asked.id, key, outcome, found, term, before, after, end, created, replicate }
     }
 
     /// A frame of one record.

@@ -1,5 +1,6 @@
 //! The flow table against a few lines of Rust, where requests for few flows of few sets stand close.
 
+use super::late::Late;
 use super::{top, Block, Test};
 use formats::flow::{Family, FlowKey, FlowRecord};
 use hw::layout::{self, Entry, ENTRY_BITS, ENTRY_WORDS, KEY_BITS};
@@ -10,6 +11,8 @@ use verilator_tests::{expect_same, Bench, Input, Port, Result, Stalls};
 const CYCLES: u64 = 100_000;
 const TAG_BITS: usize = 30;
 const WAYS: usize = 4;
+/// Requests whose tags a named place may lack.
+const BEHIND: u64 = 4;
 /// Cycles that a table takes to clear its sets, and a few more.
 const READY_CYCLES: u64 = 1_100;
 const KEY_WORDS: usize = KEY_BITS.div_ceil(32);
@@ -140,6 +143,14 @@ impl Model {
         (answer, place.and_then(|place| entries[usize::from(place & 3)]))
     }
 
+    /// The id asked for, or that of the flow in the named place.
+    fn id_of(&mut self, request: &Request) -> Option<u64> {
+        let Some(way) = request.way else { return Some(request.id) };
+        let set = request.id >> TAG_BITS;
+        let held = self.sets.entry(set as u16).or_default()[usize::from(way)];
+        held.map(|held| set << TAG_BITS | held.tag)
+    }
+
     fn held(&mut self, place: u16) -> &mut Option<Held> {
         &mut self.sets.entry(place >> 2).or_default()[usize::from(place & 3)]
     }
@@ -266,7 +277,7 @@ struct Asking {
     valid: Input<bool>,
     named: Input<bool>,
     way: Input<u8>,
-    makes: Input<bool>,
+    late_makes: Late<bool>,
     watches: Input<bool>,
     frees: Input<bool>,
     out_valid: Port<bool>,
@@ -282,7 +293,7 @@ impl Asking {
             valid: bench.input("in_valid")?,
             named: bench.input("in_named")?,
             way: bench.input("in_way")?,
-            makes: bench.input("in_makes")?,
+            late_makes: Late::new(bench.input("late_makes")?, table::LATE),
             watches: bench.input("in_watches")?,
             frees: bench.input("in_frees")?,
             out_valid: bench.port("out_valid")?,
@@ -294,46 +305,61 @@ impl Asking {
 
     /// After a reset, until requests are taken. Those that come before are not.
     fn wait(&self, bench: &mut Bench) -> Result<()> {
-        self.makes.set(true);
+        self.late_makes.input.set(true);
         self.valid.set(true);
         bench.run_until(&mut (), READY_CYCLES, |()| self.ready.get())?;
         self.valid.set(false);
         Ok(())
     }
 
-    fn show(&self, request: &Request) {
+    fn show(&mut self, request: &Request) {
         self.named.set(request.way.is_some());
         self.way.set(request.way.unwrap_or_default());
-        self.makes.set(request.makes);
+        self.late_makes.set(request.makes);
         self.watches.set(request.watches);
         self.frees.set(request.frees);
     }
 }
 
 fn tags_agree(bench: &mut Bench) -> Result<()> {
-    let asking = Asking::new(bench)?;
+    let mut asking = Asking::new(bench)?;
     let (set_in, tag_in) = (bench.input::<u16>("in_set")?, bench.input::<u32>("in_tag")?);
     let (set_out, way_out) = (bench.port::<u16>("out_set")?, bench.port::<u8>("out_way")?);
+    let tag_out = bench.port::<u32>("out_tag")?;
     asking.wait(bench)?;
     let mut flows = Flows::drawn(bench);
     let mut pauses = Stalls::drawn(bench.fork_random());
     let (mut model, mut due) = (Model::default(), VecDeque::new());
-    for _ in 0..CYCLES {
+    let mut made = BTreeMap::new();
+    for cycle in 0..CYCLES {
         let request = Request { is_keyed: false, ..flows.request(bench.random()) };
         let is_valid = !pauses.is_stalled(true);
         asking.show(&request);
         set_in.set((request.id >> TAG_BITS) as u16);
         tag_in.set((request.id & ((1 << TAG_BITS) - 1)) as u32);
         asking.valid.set(is_valid);
-        due.push_back(is_valid.then(|| Answer { full: false, ..model.ask(&request) }));
+        let id = model.id_of(&request);
+        let answer = is_valid.then(|| Answer { full: false, ..model.ask(&request) });
+        let place = answer.and_then(|answer| answer.place);
+        // What was put into the place just before, its name does not tell yet.
+        let is_fresh = place.and_then(|place| made.get(&place)).is_some_and(|made| made + BEHIND >= cycle);
+        if let Some(place) = place.filter(|_| answer.is_some_and(|answer| answer.made)) {
+            made.insert(place, cycle);
+        }
+        let tag = id.filter(|_| place.is_some() && !(request.way.is_some() && is_fresh));
+        due.push_back(answer.map(|answer| (answer, tag.map(|id| (id & ((1 << TAG_BITS) - 1)) as u32))));
         bench.cycle(&mut ())?;
         if due.len() == table::TAGS_LATENCY {
+            let (answer, tag) = due.pop_front().flatten().unzip();
             let found = asking.out_valid.get().then(|| {
                 let (found, made) = (asking.out_found.get(), asking.out_made.get());
                 let place = (found || made).then(|| set_out.get() << 2 | u16::from(way_out.get()));
                 Answer { found, made, full: false, freed: asking.out_freed.get(), place }
             });
-            expect_same("the answer", found, due.pop_front().flatten())?;
+            expect_same("the answer", found, answer)?;
+            if let Some(tag) = tag.flatten() {
+                expect_same("the tag", tag_out.get(), tag)?;
+            }
         }
     }
     Ok(())
@@ -347,6 +373,7 @@ struct Ports {
     key: Input<KeyWords>,
     full: Port<bool>,
     place: Port<u16>,
+    out_id: Port<u64>,
     entry: Port<Words>,
     write: Input<bool>,
     write_entry: Input<Words>,
@@ -361,13 +388,14 @@ impl Ports {
             key: bench.input("in_key")?,
             full: bench.port("out_full")?,
             place: bench.port("out_place")?,
+            out_id: bench.port("out_id")?,
             entry: bench.port("out_entry")?,
             write: bench.input("write")?,
             write_entry: bench.input("write_entry")?,
         })
     }
 
-    fn show(&self, request: &Request) {
+    fn show(&mut self, request: &Request) {
         self.asking.show(request);
         self.id.set(request.id);
         self.keyed.set(request.is_keyed);
@@ -385,28 +413,31 @@ impl Ports {
 #[derive(Clone, Copy)]
 struct Due {
     answer: Answer,
+    /// Asked for, or of the flow in the named place.
+    id: Option<u64>,
     before: Option<Words>,
     after: Option<Words>,
 }
 
 /// The model's answer, and what is then made of the entry.
 fn due(model: &mut Model, request: &Request, random: &mut fastrand::Rng) -> Due {
+    let id = model.id_of(request);
     let (answer, before) = model.ask_entry(request);
-    let Some(place) = answer.place else { return Due { answer, before, after: None } };
-    let Some(held) = model.held(place) else { return Due { answer, before, after: None } };
+    let Some(place) = answer.place else { return Due { answer, id, before, after: None } };
+    let Some(held) = model.held(place) else { return Due { answer, id, before, after: None } };
     let rewrites = random.u8(..) < 150;
     if !answer.made && !rewrites {
-        return Due { answer, before, after: None };
+        return Due { answer, id, before, after: None };
     }
     // The key stays, or becomes the asking one: the same flow.
     let takes_key = answer.made || request.is_keyed && random.bool();
     held.key = if takes_key { request.key.key } else { held.key };
     let key = Key::new(held.key).words;
     held.entry = with_key(any_entry(random), &key);
-    Due { answer, before, after: Some(held.entry) }
+    Due { answer, id, before, after: Some(held.entry) }
 }
 
-fn run(bench: &mut Bench, ports: &Ports, cycles: u64) -> Result<()> {
+fn run(bench: &mut Bench, ports: &mut Ports, cycles: u64) -> Result<()> {
     let mut flows = Flows::drawn(bench);
     let mut pauses = Stalls::drawn(bench.fork_random());
     let (mut model, mut waiting) = (Model::default(), VecDeque::from([None; table::LATENCY - 1]));
@@ -421,6 +452,9 @@ fn run(bench: &mut Bench, ports: &Ports, cycles: u64) -> Result<()> {
         let now = waiting.pop_front().flatten();
         let answer = ports.asking.out_valid.get().then(|| ports.answer());
         expect_same("the answer", answer, now.map(|due: Due| due.answer))?;
+        if let Some(id) = now.and_then(|due| due.id) {
+            expect_same("the id", ports.out_id.get(), id)?;
+        }
         if let Some(before) = now.and_then(|due| due.before) {
             expect_same("the entry", ports.entry.get(), before)?;
         }
@@ -434,17 +468,17 @@ fn run(bench: &mut Bench, ports: &Ports, cycles: u64) -> Result<()> {
 }
 
 fn entries_agree(bench: &mut Bench) -> Result<()> {
-    let ports = Ports::new(bench)?;
+    let mut ports = Ports::new(bench)?;
     ports.asking.wait(bench)?;
-    run(bench, &ports, CYCLES)
+    run(bench, &mut ports, CYCLES)
 }
 
 /// Nothing of a first run is found in a second.
 fn a_reset_empties_it(bench: &mut Bench) -> Result<()> {
-    let ports = Ports::new(bench)?;
+    let mut ports = Ports::new(bench)?;
     for _ in 0..3 {
         ports.asking.wait(bench)?;
-        run(bench, &ports, 2_000)?;
+        run(bench, &mut ports, 2_000)?;
         bench.reset()?;
     }
     Ok(())

@@ -7,11 +7,14 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, valid9, outcome9, found9, freed9, place9, changed9, first9, created9);
-        dff_setup!(self, clock, before9, after9);
+        dff_setup!(self, clock, id9, before9, after9);
         for k in 0..9 {
             self.word[k].clock.next = self.clock.val();
         }
-        for k in 0..8 {
+        for k in 0..3 {
+            self.keyed[k].clock.next = self.clock.val();
+        }
+        for k in 0..5 {
             self.asked[k].clock.next = self.clock.val();
         }
         for k in 0..2 {
@@ -26,25 +29,38 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
         self.held_flows.in_id.next = self.in_id.val();
         self.held_flows.in_keyed.next = self.in_keyed.val();
         self.held_flows.in_key.next = self.in_word.val().get_bits::<313>(0);
-        // An upsert of an owner that does not merely rename a life, a FULL, an end that names its flow.
-        self.makes.next = (self.in_command.val().get_bit(0)
-            & self.in_flags.val().get_bit(4)
-            & !self.in_flags.val().get_bit(3))
-            | self.in_command.val().get_bit(2)
-            | (self.in_command.val().get_bit(3) & self.in_keyed.val());
-        self.held_flows.in_makes.next = self.makes.val();
         self.held_flows.in_named.next = self.in_named.val();
         self.held_flows.in_way.next = self.in_way.val();
         self.held_flows.in_watches.next = self.in_watches.val();
         self.held_flows.in_frees.next = self.in_frees.val();
         self.word[0].d.next = self.in_word.val();
-        self.asked[0].d.next = (bit_cast::<15, 1>(self.in_keyed.val().into()) << 14)
-            | (bit_cast::<15, 8>(self.in_command.val()) << 6)
-            | bit_cast::<15, 6>(self.in_flags.val());
         for k in 1..9 {
             self.word[k].d.next = self.word[k - 1].q.val();
         }
-        for k in 1..8 {
+        self.keyed[0].d.next = self.in_keyed.val();
+        for k in 1..3 {
+            self.keyed[k].d.next = self.keyed[k - 1].q.val();
+        }
+
+        // What the bucket decides: an upsert of an owner that does not merely rename a life, a FULL and an end
+        // that names its flow give it a place. Records that name their flow have a term.
+        self.has_term.next =
+            self.late_command.val().get_bit(2) | (self.late_command.val().get_bit(3) & self.keyed[2].q.val());
+        self.makes.next = (self.late_command.val().get_bit(0)
+            & self.late_flags.val().get_bit(4)
+            & !self.late_flags.val().get_bit(3))
+            | self.has_term.val();
+        self.held_flows.late_makes.next = self.makes.val();
+        self.dated.next = self.word[2].q.val();
+        if !self.has_term.val() {
+            self.dated.next = (self.word[2].q.val() & !self.term.val())
+                | (bit_cast::<1296, 32>(self.late_term.val()) << self.term_at.val());
+        }
+        self.word[3].d.next = self.dated.val();
+        self.asked[0].d.next = (bit_cast::<15, 1>(self.keyed[2].q.val().into()) << 14)
+            | (bit_cast::<15, 8>(self.late_command.val()) << 6)
+            | bit_cast::<15, 6>(self.late_flags.val());
+        for k in 1..5 {
             self.asked[k].d.next = self.asked[k - 1].q.val();
         }
 
@@ -72,7 +88,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
 
         // The command and its entry.
         self.now.next = self.word[7].q.val();
-        self.flags.next = self.asked[7].q.val();
+        self.flags.next = self.asked[4].q.val();
         self.groups.next = self.now.val().get_bits::<8>(self.groups_at.val().index());
         self.has_cookie.next = self.now.val().get_bits::<32>(self.cookie_at.val().index()).any();
         self.old.next = self.held_flows.out_entry.val();
@@ -437,6 +453,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
         self.found9.d.next = self.is_found.val();
         self.freed9.d.next = self.held_flows.out_freed.val();
         self.place9.d.next = self.held_flows.out_place.val();
+        self.id9.d.next = self.held_flows.out_id.val();
         self.changed9.d.next = self.sent.val();
         self.first9.d.next = self.renews.val() | self.differs.val().get_bit(10);
         self.before9.d.next = self.old.val();
@@ -446,6 +463,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
         self.out_found.next = self.found9.q.val();
         self.out_freed.next = self.freed9.q.val();
         self.out_place.next = self.place9.q.val();
+        self.out_id.next = self.id9.q.val();
         self.out_changed.next = self.changed9.q.val();
         self.out_first.next = self.first9.q.val();
         self.out_before.next = self.before9.q.val();
