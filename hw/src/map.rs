@@ -1,7 +1,7 @@
 //! The bucket map: who holds each bucket under which term, and how it and its copies stand.
 //!
-//! Enters: one look-up a clock; marks of a bucket's flags and of its copies', one of each a clock; roles from
-//! the host, in a clock without a mark. Leaves: roles and flags, [`LATENCY`] cycles after the look-up, as
+//! Enters: one look-up a clock; marks of a bucket's flags, of its backup's and of its remote's, one of each a
+//! clock and each of any bucket; roles from the host, in a clock without a mark. Leaves: roles and flags, [`LATENCY`] cycles after the look-up, as
 //! everything that entered in earlier clocks left them: roles and the flags that come with them change at
 //! once. Look-ups and marks never wait.
 //!
@@ -52,8 +52,8 @@ pub mod copy {
 
 /// Roles of a bucket that nobody has: owner, backup, remote and successor from bit 0, then the term.
 const NO_ROLES: u64 = u32::from_le_bytes([MEMBER_NONE; 4]) as u64;
-/// Copies nobody has been told anything of.
-const NEW_COPIES: u64 = 0x11 * (copy::DIRTY | copy::RENEWED) as u64;
+/// A copy nobody has been told anything of.
+const NEW_COPY: u64 = (copy::DIRTY | copy::RENEWED) as u64;
 
 /// Roles and flags of 1,024 buckets.
 #[derive(LogicBlock)]
@@ -84,7 +84,7 @@ pub struct Map {
     pub out_term: Signal<Out, Bits<32>>,
     /// Bits of [`flag`].
     pub out_flags: Signal<Out, Bits<8>>,
-    /// Bits of [`copy`], twice.
+    /// Bits of [`copy`], twice: the backup's low.
     pub out_copies: Signal<Out, Bits<8>>,
     /// Marks the flags of a bucket.
     pub mark_valid: Signal<In, Bit>,
@@ -94,14 +94,22 @@ pub struct Map {
     pub mark_set: Signal<In, Bits<8>>,
     /// Flags to clear.
     pub mark_clear: Signal<In, Bits<8>>,
-    /// Marks the flags of a bucket's copies.
-    pub copy_valid: Signal<In, Bit>,
+    /// Marks the flags of a bucket's backup.
+    pub backup_valid: Signal<In, Bit>,
     /// The bucket.
-    pub copy_bucket: Signal<In, Bits<10>>,
+    pub backup_bucket: Signal<In, Bits<10>>,
     /// Flags to set; they win.
-    pub copy_set: Signal<In, Bits<8>>,
+    pub backup_set: Signal<In, Bits<4>>,
     /// Flags to clear.
-    pub copy_clear: Signal<In, Bits<8>>,
+    pub backup_clear: Signal<In, Bits<4>>,
+    /// Marks the flags of a bucket's remote.
+    pub remote_valid: Signal<In, Bit>,
+    /// The bucket.
+    pub remote_bucket: Signal<In, Bits<10>>,
+    /// Flags to set; they win.
+    pub remote_set: Signal<In, Bits<4>>,
+    /// Flags to clear.
+    pub remote_clear: Signal<In, Bits<4>>,
     /// The host's word on a bucket is there; it holds until it is taken.
     pub write_valid: Signal<In, Bit>,
     /// It is taken at this clock.
@@ -120,9 +128,10 @@ pub struct Map {
     pub write_copy_clear: Signal<In, Bits<8>>,
     roles: Memory<64, 10>,
     flags: Marks<8>,
-    copies: Marks<8>,
+    backups: Marks<4>,
+    remotes: Marks<4>,
     no_roles: Constant<Bits<64>>,
-    new_copies: Constant<Bits<8>>,
+    new_copy: Constant<Bits<4>>,
     /// The bucket to clear; the top bit says that there is none.
     next_clear: DFF<Bits<11>>,
     clears: Signal<Local, Bit>,
@@ -141,54 +150,15 @@ pub struct Map {
 
 impl Default for Map {
     fn default() -> Self {
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            ready: Default::default(),
-            in_valid: Default::default(),
-            in_bucket: Default::default(),
-            out_valid: Default::default(),
-            out_bucket: Default::default(),
-            out_owner: Default::default(),
-            out_backup: Default::default(),
-            out_remote: Default::default(),
-            out_successor: Default::default(),
-            out_term: Default::default(),
-            out_flags: Default::default(),
-            out_copies: Default::default(),
-            mark_valid: Default::default(),
-            mark_bucket: Default::default(),
-            mark_set: Default::default(),
-            mark_clear: Default::default(),
-            copy_valid: Default::default(),
-            copy_bucket: Default::default(),
-            copy_set: Default::default(),
-            copy_clear: Default::default(),
-            write_valid: Default::default(),
-            write_ready: Default::default(),
-            write_bucket: Default::default(),
-            write_roles: Default::default(),
-            write_set: Default::default(),
-            write_clear: Default::default(),
-            write_copy_set: Default::default(),
-            write_copy_clear: Default::default(),
-            roles: Default::default(),
-            flags: Default::default(),
-            copies: Default::default(),
+        block! {
             no_roles: Constant::new(NO_ROLES.to_bits()),
-            new_copies: Constant::new(NEW_COPIES.to_bits()),
-            next_clear: Default::default(),
-            clears: Default::default(),
-            is_ready: Default::default(),
-            can_write: Default::default(),
-            writes: Default::default(),
-            written: Default::default(),
-            written_bucket: Default::default(),
-            written_roles: Default::default(),
-            is_valid: Default::default(),
-            at: Default::default(),
-            is_written: Default::default(),
-            out_roles: Default::default(),
+            new_copy: Constant::new(NEW_COPY.to_bits()),
+            ..clock reset ready in_valid in_bucket out_valid out_bucket out_owner out_backup out_remote
+            out_successor out_term out_flags out_copies mark_valid mark_bucket mark_set mark_clear backup_valid
+            backup_bucket backup_set backup_clear remote_valid remote_bucket remote_set remote_clear write_valid
+            write_ready write_bucket write_roles write_set write_clear write_copy_set write_copy_clear roles
+            flags backups remotes next_clear clears is_ready can_write writes written written_bucket
+            written_roles is_valid at is_written out_roles
         }
     }
 }
@@ -207,13 +177,16 @@ impl Logic for Map {
         self.roles.clock.next = self.clock.val();
         self.flags.clock.next = self.clock.val();
         self.flags.reset.next = self.reset.val();
-        self.copies.clock.next = self.clock.val();
-        self.copies.reset.next = self.reset.val();
+        self.backups.clock.next = self.clock.val();
+        self.backups.reset.next = self.reset.val();
+        self.remotes.clock.next = self.clock.val();
+        self.remotes.reset.next = self.reset.val();
 
         // The host's word waits for a clock without marks, and for the one before it.
         self.can_write.next = self.is_ready.q.val()
             & !self.mark_valid.val()
-            & !self.copy_valid.val()
+            & !self.backup_valid.val()
+            & !self.remote_valid.val()
             & !self.written[0].q.val()
             & !self.written[1].q.val();
         self.write_ready.next = self.can_write.val();
@@ -231,17 +204,24 @@ impl Logic for Map {
         self.flags.mark_bucket.next = self.mark_bucket.val();
         self.flags.mark_set.next = self.mark_set.val();
         self.flags.mark_clear.next = self.mark_clear.val();
-        self.copies.mark_valid.next = self.copy_valid.val() | self.writes.val();
-        self.copies.mark_bucket.next = self.copy_bucket.val();
-        self.copies.mark_set.next = self.copy_set.val();
-        self.copies.mark_clear.next = self.copy_clear.val();
+        self.backups.mark_valid.next = self.backup_valid.val() | self.writes.val();
+        self.backups.mark_bucket.next = self.backup_bucket.val();
+        self.backups.mark_set.next = self.backup_set.val();
+        self.backups.mark_clear.next = self.backup_clear.val();
+        self.remotes.mark_valid.next = self.remote_valid.val() | self.writes.val();
+        self.remotes.mark_bucket.next = self.remote_bucket.val();
+        self.remotes.mark_set.next = self.remote_set.val();
+        self.remotes.mark_clear.next = self.remote_clear.val();
         if self.writes.val() {
             self.flags.mark_bucket.next = self.write_bucket.val();
             self.flags.mark_set.next = self.write_set.val();
             self.flags.mark_clear.next = self.write_clear.val();
-            self.copies.mark_bucket.next = self.write_bucket.val();
-            self.copies.mark_set.next = self.write_copy_set.val();
-            self.copies.mark_clear.next = self.write_copy_clear.val();
+            self.backups.mark_bucket.next = self.write_bucket.val();
+            self.backups.mark_set.next = self.write_copy_set.val().get_bits::<4>(0);
+            self.backups.mark_clear.next = self.write_copy_clear.val().get_bits::<4>(0);
+            self.remotes.mark_bucket.next = self.write_bucket.val();
+            self.remotes.mark_set.next = self.write_copy_set.val().get_bits::<4>(4);
+            self.remotes.mark_clear.next = self.write_copy_clear.val().get_bits::<4>(4);
         }
 
         // After a reset each bucket is written and marked whole.
@@ -256,16 +236,21 @@ impl Logic for Map {
             self.flags.mark_bucket.next = self.next_clear.q.val().get_bits::<10>(0);
             self.flags.mark_set.next = 0.into();
             self.flags.mark_clear.next = 0xff.into();
-            self.copies.mark_valid.next = true;
-            self.copies.mark_bucket.next = self.next_clear.q.val().get_bits::<10>(0);
-            self.copies.mark_set.next = self.new_copies.val();
-            self.copies.mark_clear.next = 0xff.into();
+            self.backups.mark_valid.next = true;
+            self.backups.mark_bucket.next = self.next_clear.q.val().get_bits::<10>(0);
+            self.backups.mark_set.next = self.new_copy.val();
+            self.backups.mark_clear.next = 0xf.into();
+            self.remotes.mark_valid.next = true;
+            self.remotes.mark_bucket.next = self.next_clear.q.val().get_bits::<10>(0);
+            self.remotes.mark_set.next = self.new_copy.val();
+            self.remotes.mark_clear.next = 0xf.into();
         }
 
         // A look-up in the clock behind a write takes the roles from it, later ones from the RAM.
         self.roles.read_address.next = self.in_bucket.val();
         self.flags.in_bucket.next = self.in_bucket.val();
-        self.copies.in_bucket.next = self.in_bucket.val();
+        self.backups.in_bucket.next = self.in_bucket.val();
+        self.remotes.in_bucket.next = self.in_bucket.val();
         self.is_valid[0].d.next = self.in_valid.val() & self.is_ready.q.val();
         self.at[0].d.next = self.in_bucket.val();
         for k in 1..3 {
@@ -288,7 +273,8 @@ impl Logic for Map {
         self.out_successor.next = self.out_roles.q.val().get_bits::<8>(24);
         self.out_term.next = self.out_roles.q.val().get_bits::<32>(32);
         self.out_flags.next = self.flags.out_flags.val();
-        self.out_copies.next = self.copies.out_flags.val();
+        self.out_copies.next = (bit_cast::<8, 4>(self.remotes.out_flags.val()) << 4)
+            | bit_cast::<8, 4>(self.backups.out_flags.val());
         if self.reset.val() {
             self.next_clear.d.next = 0.into();
             self.is_ready.d.next = false;

@@ -56,11 +56,14 @@ struct Marking {
     bucket: Input<u16>,
     set: Input<u8>,
     clear: Input<u8>,
+    /// All of its flags.
+    all: u8,
 }
 
 impl Marking {
-    fn new(bench: &Bench, name: &str) -> Result<Marking> {
+    fn new(bench: &Bench, name: &str, all: u8) -> Result<Marking> {
         Ok(Marking {
+            all,
             valid: bench.input(&format!("{name}_valid"))?,
             bucket: bench.input(&format!("{name}_bucket"))?,
             set: bench.input(&format!("{name}_set"))?,
@@ -71,7 +74,8 @@ impl Marking {
     /// Shows a mark of that bucket, or noise that is none; returns what becomes of flags.
     fn show(&self, bench: &mut Bench, is_valid: bool, bucket: u16) -> impl Fn(u8) -> u8 {
         let random = bench.random();
-        let (set, clear) = (random.u8(..) & random.u8(..), random.u8(..) & random.u8(..));
+        let (set, clear) =
+            (random.u8(..) & random.u8(..) & self.all, random.u8(..) & random.u8(..) & self.all);
         self.valid.set(is_valid);
         self.bucket.set(bucket);
         self.set.set(set);
@@ -91,7 +95,7 @@ impl Marking {
 }
 
 fn marks_are_seen(bench: &mut Bench) -> Result<()> {
-    let marking = Marking::new(bench, "mark")?;
+    let marking = Marking::new(bench, "mark", 0xff)?;
     let (looked, found) = (bench.input::<u16>("in_bucket")?, bench.port::<u8>("out_flags")?);
     let mut model = vec![0; BUCKETS_COUNT];
     for bucket in 0..=LAST {
@@ -119,7 +123,7 @@ fn marks_are_seen(bench: &mut Bench) -> Result<()> {
 
 /// A mark under way may have reached the RAM or not, but is not forwarded behind a reset.
 fn marks_are_lost(bench: &mut Bench) -> Result<()> {
-    let marking = Marking::new(bench, "mark")?;
+    let marking = Marking::new(bench, "mark", 0xff)?;
     let (looked, found) = (bench.input::<u16>("in_bucket")?, bench.port::<u8>("out_flags")?);
     let reset = bench.input::<bool>("reset")?;
     for _ in 0..200 {
@@ -173,7 +177,8 @@ struct Map {
     out_flags: Port<u8>,
     out_copies: Port<u8>,
     marking: Marking,
-    copy_marking: Marking,
+    backup_marking: Marking,
+    remote_marking: Marking,
     write_valid: Input<bool>,
     write_ready: Port<bool>,
     write_bucket: Input<u16>,
@@ -202,8 +207,9 @@ impl Map {
             out_term: bench.port("out_term")?,
             out_flags: bench.port("out_flags")?,
             out_copies: bench.port("out_copies")?,
-            marking: Marking::new(bench, "mark")?,
-            copy_marking: Marking::new(bench, "copy")?,
+            marking: Marking::new(bench, "mark", 0xff)?,
+            backup_marking: Marking::new(bench, "backup", 0xf)?,
+            remote_marking: Marking::new(bench, "remote", 0xf)?,
             write_valid: bench.input("write_valid")?,
             write_ready: bench.port("write_ready")?,
             write_bucket: bench.input("write_bucket")?,
@@ -244,6 +250,24 @@ impl Map {
         }
     }
 
+    /// Shows a mark of a bucket, of a backup and of a remote; returns what becomes of each one's bucket.
+    fn show_marks(&self, bench: &mut Bench, valid: [bool; 3], buckets: [u16; 3]) -> [Becomes; 3] {
+        let of_flags = self.marking.show(bench, valid[0], buckets[0]);
+        let of_backup = self.backup_marking.show(bench, valid[1], buckets[1]);
+        let of_remote = self.remote_marking.show(bench, valid[2], buckets[2]);
+        [
+            Box::new(move |old| State { flags: of_flags(old.flags), ..old }),
+            Box::new(move |old| State { copies: old.copies & 0xf0 | of_backup(old.copies & 0xf), ..old }),
+            Box::new(move |old| State { copies: old.copies & 0xf | of_remote(old.copies >> 4) << 4, ..old }),
+        ]
+    }
+
+    fn hide_marks(&self) {
+        for marking in [&self.marking, &self.backup_marking, &self.remote_marking] {
+            marking.valid.set(false);
+        }
+    }
+
     fn await_ready(&self, bench: &mut Bench) -> Result<()> {
         for cycle in 0..CLEAR_CYCLES {
             expect_same("ready before all is cleared", (self.ready.get(), cycle), (false, cycle))?;
@@ -262,10 +286,9 @@ impl Map {
                 density = if bench.random().bool() { 10 } else { bench.random().u8(..) };
             }
             let mut valid = || bench.random().u8(..) < density;
-            let (marks, marks_copy) = (valid(), valid());
-            let (marked, copied) = (few.draw(bench), few.draw(bench));
-            let change = self.marking.show(bench, marks, marked);
-            let copy_change = self.copy_marking.show(bench, marks_copy, copied);
+            let valid = [valid(), valid(), valid()];
+            let marked = [few.draw(bench), few.draw(bench), few.draw(bench)];
+            let changes = self.show_marks(bench, valid, marked);
             if waiting.is_none() && bench.random().bool() {
                 let bucket = few.draw(bench);
                 waiting = Some((bucket, Box::new(self.show_write(bench, bucket))));
@@ -275,13 +298,13 @@ impl Map {
             self.in_valid.set(looks);
             self.in_bucket.set(look);
             bench.top().eval()?;
-            let can_write = !marks && !marks_copy && since_write >= hw::map::WRITE_INTERVAL;
+            let can_write = valid == [false; 3] && since_write >= hw::map::WRITE_INTERVAL;
             expect_same("the host's word can be taken", self.write_ready.get(), can_write)?;
             due.push_back(looks.then(|| (look, model[usize::from(look)])));
-            let bucket = &mut model[usize::from(marked)];
-            bucket.flags = change(bucket.flags);
-            let bucket = &mut model[usize::from(copied)];
-            bucket.copies = copy_change(bucket.copies);
+            for (bucket, change) in marked.into_iter().zip(changes) {
+                let bucket = &mut model[usize::from(bucket)];
+                *bucket = change(*bucket);
+            }
             since_write += 1;
             if let Some((bucket, becomes)) = waiting.take_if(|_| can_write) {
                 model[usize::from(bucket)] = becomes(model[usize::from(bucket)]);
@@ -292,8 +315,7 @@ impl Map {
                 expect_same("what was looked up", self.left(), due.pop_front().flatten())?;
             }
         }
-        self.marking.valid.set(false);
-        self.copy_marking.valid.set(false);
+        self.hide_marks();
         self.write_valid.set(false);
         self.in_valid.set(false);
         (0..hw::map::LATENCY).try_for_each(|_| bench.cycle(&mut ()))
@@ -338,8 +360,7 @@ fn reset_clears(bench: &mut Bench) -> Result<()> {
                 map.in_bucket.set(bucket);
                 let _ = map.show_write(bench, bucket);
                 let marks = bench.random().bool();
-                let _ = map.marking.show(bench, marks, bucket);
-                let _ = map.copy_marking.show(bench, marks, bucket);
+                let _ = map.show_marks(bench, [marks; 3], [bucket; 3]);
                 bench.cycle(&mut ())?;
             }
             // One clock is enough.
@@ -347,8 +368,7 @@ fn reset_clears(bench: &mut Bench) -> Result<()> {
             bench.cycle(&mut ())?;
             reset.set(false);
             map.write_valid.set(false);
-            map.marking.valid.set(false);
-            map.copy_marking.valid.set(false);
+            map.hide_marks();
             for _ in 0..bench.random().u64(..CLEAR_CYCLES) {
                 expect_same("what was under way, or looked up early", map.left(), None)?;
                 bench.cycle(&mut ())?;
