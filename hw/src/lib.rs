@@ -29,6 +29,7 @@ pub mod pool;
 pub mod prim;
 pub mod record;
 pub mod sums;
+pub mod sweeper;
 pub mod table;
 pub mod tops;
 pub mod unit;

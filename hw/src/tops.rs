@@ -5,7 +5,7 @@
 
 use crate::{
     counters, crc, csr, decode, digest, egress, framer, hash, ingress, map, marks, outbound, pool, prim,
-    record, sums, table,
+    record, sums, sweeper, table,
 };
 use formats::register::Counter;
 
@@ -104,6 +104,9 @@ tops! {
     ingress: ingress::Ingress { W = 512, K = 64, U = 4, D = 896, M = 513, H = 1, C = 4, A = 9 };
     ingress_256: ingress::Ingress { W = 256, K = 32, U = 2, D = 384, M = 257, H = 2, C = 8, A = 10 };
     ingress_128: ingress::Ingress { W = 128, K = 16, U = 1, D = 128, M = 129, H = 4, C = 16, A = 11 };
+    sweeper: sweeper::Sweeper { S = 10 };
+    sweeper_9: sweeper::Sweeper { S = 9 };
+    sweeper_12: sweeper::Sweeper { S = 12 };
     pages: pool::Pages { P = 4, N = 5 };
     pool_512: pool::Pool { W = 512, U = 4, D = 6, P = 10, N = 11, B = 12, F = 9, C = 4 };
     pool_128: pool::Pool { W = 128, U = 1, D = 3, P = 7, N = 8, B = 9, F = 6, C = 4 };

@@ -27,6 +27,7 @@ mod records;
 pub(crate) mod registers;
 pub(crate) mod sample;
 pub(crate) mod slice;
+pub(crate) mod sweeper;
 pub(crate) mod table;
 pub(crate) mod traffic;
 pub(crate) mod xor;
@@ -108,6 +109,9 @@ pub(crate) const BLOCKS: &[Block] = &[
     ingress::INGRESS,
     ingress::INGRESS_256,
     ingress::INGRESS_128,
+    sweeper::SWEEPER,
+    sweeper::SWEEPER_9,
+    sweeper::SWEEPER_12,
     pool::PAGES,
     pool::POOL_512,
     pool::POOL_128,
