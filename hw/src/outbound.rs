@@ -8,7 +8,8 @@
 //! Nothing stalls the changes. One for one copy leaves [`LATENCY`] cycles later if none waits before it;
 //! one for both copies takes two clocks.
 //!
-//! Timing: changes are read before the first register, 2 LUT levels in front of the builder's first stage.
+//! Timing: who is told is decided before the first register, the builder follows behind it; all outputs but
+//! `idle` are registers or a table behind them.
 
 use crate::layout::ENTRY_BITS;
 use crate::prim::{Delay, Fifo};
@@ -16,12 +17,12 @@ use crate::record::{self, RecordBuilder};
 use rust_hdl::prelude::*;
 
 /// Cycles from change to record.
-pub const LATENCY: usize = record::LATENCY;
+pub const LATENCY: usize = record::LATENCY + 1;
 /// Changes that may wait, at the least.
 pub const PLACES: usize = 16;
 
 // Widths in a kernel are plain numbers.
-const _: () = assert!(ENTRY_BITS == 1296 && LATENCY == 3 && PLACES == 1 << 4);
+const _: () = assert!(ENTRY_BITS == 1296 && LATENCY == 4 && PLACES == 1 << 4);
 
 /// How a copy is to be told.
 pub mod gate {
@@ -80,6 +81,9 @@ pub struct Outbound<const T: usize, const Q: usize> {
     pub out_bucket: Signal<Out, Bits<10>>,
     /// It is for the remote.
     pub out_remote: Signal<Out, Bit>,
+    /// No record is here, nor becomes one of what entered in earlier cycles: who sends something now sends it
+    /// behind all of them.
+    pub idle: Signal<Out, Bit>,
     /// Copies that were not told of the change of the cycle before, because they are not to be told now.
     pub deferred: Signal<Out, Bits<2>>,
     /// Copies that were not told of it, because too many changes wait.
@@ -90,8 +94,12 @@ pub struct Outbound<const T: usize, const Q: usize> {
     /// Changes that wait, with the copies that are still to be told.
     queue: Fifo<Q, 4, 5>,
     /// Bucket and copy, and the path, while the record is built.
-    aside: Delay<11, 3>,
-    path_aside: Delay<T, 3>,
+    aside: Delay<11, 4>,
+    path_aside: Delay<T, 4>,
+    /// What the builder gets, and from it on whether there is something.
+    front: DFF<Bits<1512>>,
+    front_delta: DFF<Bit>,
+    is_building: [DFF<Bit>; 4],
     remote_path_at: Constant<Bits<16>>,
     /// The first copy of the change in front has been told.
     is_second: DFF<Bit>,
@@ -114,10 +122,12 @@ pub struct Outbound<const T: usize, const Q: usize> {
     now: Signal<Local, Bits<Q>>,
     now_valid: Signal<Local, Bit>,
     now_copies: Signal<Local, Bits<2>>,
+    head_copies: Signal<Local, Bits<2>>,
     now_whole: Signal<Local, Bits<2>>,
     to_remote: Signal<Local, Bit>,
     is_last: Signal<Local, Bit>,
     told: Signal<Local, Bits<11>>,
+    is_idle: Signal<Local, Bit>,
 }
 
 impl<const T: usize, const Q: usize> Default for Outbound<T, Q> {
@@ -128,10 +138,10 @@ impl<const T: usize, const Q: usize> Default for Outbound<T, Q> {
             gate_whole: Constant::new(gate::WHOLE.to_bits()),
             remote_path_at: Constant::new((1516 + T).to_bits()),
             ..clock reset replicate edge_bits in_valid in_entry in_id in_term in_first in_changed in_was_groups
-            in_was_edges in_gates in_backup_path in_remote_path out_valid out_units out_count out_path out_bucket out_remote deferred
-            full full_bucket builder queue aside path_aside is_second deferred_held refused copies_held bucket_held gate is_deferred
-            is_sent is_whole any_sent both_sent copies change waits pushes now now_valid now_copies now_whole
-            to_remote is_last told
+            in_was_edges in_gates in_backup_path in_remote_path out_valid out_units out_count out_path out_bucket out_remote idle deferred
+            full full_bucket builder queue aside path_aside front front_delta is_building is_second deferred_held refused copies_held bucket_held gate is_deferred
+            is_sent is_whole any_sent both_sent copies change waits pushes now now_valid now_copies head_copies now_whole
+            to_remote is_last told is_idle
         }
     }
 }
@@ -139,7 +149,20 @@ impl<const T: usize, const Q: usize> Default for Outbound<T, Q> {
 impl<const T: usize, const Q: usize> Logic for Outbound<T, Q> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, is_second, deferred_held, refused, copies_held, bucket_held);
+        dff_setup!(
+            self,
+            clock,
+            is_second,
+            deferred_held,
+            refused,
+            copies_held,
+            bucket_held,
+            front,
+            front_delta
+        );
+        for k in 0..4 {
+            self.is_building[k].clock.next = self.clock.val();
+        }
         self.builder.clock.next = self.clock.val();
         self.builder.reset.next = self.reset.val();
         self.builder.in_replicate.next = self.replicate.val();
@@ -197,28 +220,43 @@ impl<const T: usize, const Q: usize> Logic for Outbound<T, Q> {
         self.now_copies.next = self.now.val().get_bits::<2>(1514);
         self.now_whole.next = self.now.val().get_bits::<2>(1512);
         self.to_remote.next = self.is_second.q.val() | !self.now_copies.val().get_bit(0);
-        self.is_last.next = self.to_remote.val() | !self.now_copies.val().get_bit(1);
+        // Of what waits alone, so that the queue's next state does not follow from the choice above.
+        self.head_copies.next = self.queue.m_axis.tdata.val().get_bits::<2>(1514);
+        self.is_last.next = self.is_second.q.val() | !self.head_copies.val().all();
         self.queue.m_axis.tready.next = self.is_last.val();
         if self.queue.m_axis.tvalid.val() {
             self.is_second.d.next = !self.is_last.val();
         }
 
-        self.builder.in_valid.next = self.now_valid.val();
-        self.builder.in_entry.next = self.now.val().get_bits::<1296>(0);
-        self.builder.in_id.next = self.now.val().get_bits::<40>(1296);
-        self.builder.in_term.next = self.now.val().get_bits::<32>(1336);
-        self.builder.in_changed.next = self.now.val().get_bits::<8>(1368);
-        self.builder.in_was_groups.next = self.now.val().get_bits::<8>(1376);
-        self.builder.in_was_edges.next = self.now.val().get_bits::<128>(1384);
-        self.builder.in_delta.next = !self.now_whole.val().get_bit(0);
+        self.is_building[0].d.next = self.now_valid.val();
+        self.front.d.next = self.now.val().get_bits::<1512>(0);
+        self.front_delta.d.next = !self.now_whole.val().get_bit(0);
         self.path_aside.in_data.next = self.now.val().get_bits::<T>(1516);
         if self.to_remote.val() {
-            self.builder.in_delta.next = !self.now_whole.val().get_bit(1);
+            self.front_delta.d.next = !self.now_whole.val().get_bit(1);
             self.path_aside.in_data.next = self.now.val().get_bits::<T>(self.remote_path_at.val().index());
         }
         // The bucket is the top of the id.
         self.aside.in_data.next = (bit_cast::<11, 10>(self.now.val().get_bits::<10>(1326)) << 1)
             | bit_cast::<11, 1>(self.to_remote.val().into());
+
+        // Its record.
+        self.builder.in_valid.next = self.is_building[0].q.val();
+        self.builder.in_entry.next = self.front.q.val().get_bits::<1296>(0);
+        self.builder.in_id.next = self.front.q.val().get_bits::<40>(1296);
+        self.builder.in_term.next = self.front.q.val().get_bits::<32>(1336);
+        self.builder.in_changed.next = self.front.q.val().get_bits::<8>(1368);
+        self.builder.in_was_groups.next = self.front.q.val().get_bits::<8>(1376);
+        self.builder.in_was_edges.next = self.front.q.val().get_bits::<128>(1384);
+        self.builder.in_delta.next = self.front_delta.q.val();
+        self.is_idle.next = !self.waits.val();
+        for k in 0..4 {
+            self.is_idle.next = self.is_idle.val() & !self.is_building[k].q.val();
+        }
+        for k in 1..4 {
+            self.is_building[k].d.next = self.is_building[k - 1].q.val();
+        }
+        self.idle.next = self.is_idle.val();
 
         self.told.next = self.aside.out_data.val();
         self.out_valid.next = self.builder.out_valid.val();
@@ -235,6 +273,9 @@ impl<const T: usize, const Q: usize> Logic for Outbound<T, Q> {
         self.full_bucket.next = self.bucket_held.q.val();
         if self.reset.val() {
             self.is_second.d.next = false;
+            for k in 0..4 {
+                self.is_building[k].d.next = false;
+            }
             self.deferred_held.d.next = 0.into();
         }
     }
