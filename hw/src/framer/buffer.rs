@@ -16,9 +16,9 @@ pub const FLIGHT: usize = 4;
 /// Beats in the memory; one more is on the output.
 const PLACES_BITS: usize = 4;
 const PLACES: usize = 1 << PLACES_BITS;
-// `may_send` is late by one cycle and rises two after a beat was taken: a full buffer lasts longer than
+// `may_send` is late by two cycles and rises three after a beat was taken: a full buffer lasts longer than
 // the next beat needs.
-const _: () = assert!(PLACES > FLIGHT + 4);
+const _: () = assert!(PLACES > FLIGHT + 6);
 const LEVEL_BITS: usize = PLACES_BITS + 1;
 
 /// Beats of W bits, K bytes and U units.
@@ -49,7 +49,8 @@ pub struct OutBuffer<const W: usize, const K: usize, const U: usize> {
     read_index: DFF<Bits<PLACES_BITS>>,
     level: DFF<Bits<LEVEL_BITS>>,
     has_any: DFF<Bit>,
-    /// Beats that set out and were not taken yet.
+    sent: DFF<Bit>,
+    /// Beats that set out, but for the last cycle, and were not taken yet.
     owed: DFF<Bits<LEVEL_BITS>>,
     may: DFF<Bit>,
     data: DFF<Bits<W>>,
@@ -87,6 +88,7 @@ impl<const W: usize, const K: usize, const U: usize> Default for OutBuffer<W, K,
             read_index: Default::default(),
             level: Default::default(),
             has_any: Default::default(),
+            sent: Default::default(),
             owed: Default::default(),
             may: Default::default(),
             data: Default::default(),
@@ -110,7 +112,7 @@ impl<const W: usize, const K: usize, const U: usize> Default for OutBuffer<W, K,
 impl<const W: usize, const K: usize, const U: usize> Logic for OutBuffer<W, K, U> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, write_index, read_index, level, has_any, owed, may);
+        dff_setup!(self, clock, write_index, read_index, level, has_any, sent, owed, may);
         dff_setup!(self, clock, data, keep, last, valid);
         self.may_send.next = self.may.q.val();
         self.m_axis.tdata.next = self.data.q.val();
@@ -122,14 +124,15 @@ impl<const W: usize, const K: usize, const U: usize> Logic for OutBuffer<W, K, U
         self.enters.next = self.in_valid.val() & (self.has_any.q.val() | !self.moves.val());
         self.leaves.next = self.has_any.q.val() & self.moves.val();
 
-        // Who may set out. The top bit says that every place in the memory may be needed; the place on the
-        // output makes up for the cycle by which this comes late.
-        self.many.next = self.owed.q.val().get_bit(4);
+        // Who may set out: nobody once all places but two are owed. These two, one of them on the output, are
+        // for what sets out before it shows.
+        self.many.next = self.owed.q.val().get_bit(4) | self.owed.q.val().get_bits::<4>(0).all();
         self.may.d.next = !self.many.val();
-        if self.send.val() & !self.taken.val() {
+        self.sent.d.next = self.send.val();
+        if self.sent.q.val() & !self.taken.val() {
             self.owed.d.next = self.owed.q.val() + 1;
         }
-        if self.taken.val() & !self.send.val() {
+        if self.taken.val() & !self.sent.q.val() {
             self.owed.d.next = self.owed.q.val() - 1;
         }
 
@@ -185,6 +188,7 @@ impl<const W: usize, const K: usize, const U: usize> Logic for OutBuffer<W, K, U
             self.read_index.d.next = 0.into();
             self.level.d.next = 0.into();
             self.has_any.d.next = false;
+            self.sent.d.next = false;
             self.owed.d.next = 0.into();
             self.may.d.next = false;
             self.valid.d.next = false;

@@ -13,7 +13,7 @@
 //! before the first frame, in which all sequences begin anew; paths and sessions must be written before use.
 //!
 //! Timing: stream outputs are registers, `frame_ready`, `alone_ready` and `fetch` come from registers
-//! through 2 LUT levels and should be looked at only. First beat [`LATENCY`] cycles after the frame was
+//! through a LUT level or two and should be looked at only. First beat [`LATENCY`] cycles after the frame was
 //! taken; a frame takes as many clocks as it has beats, and the next follows at once.
 
 mod buffer;
@@ -116,7 +116,7 @@ pub struct Framer<const W: usize, const K: usize, const U: usize, const T: usize
     alone_busy: DFF<Bit>,
     may: Signal<Local, Bit>,
     takes: Signal<Local, Bit>,
-    takes_alone: Signal<Local, Bit>,
+    wants_alone: Signal<Local, Bit>,
     starts_alone: Signal<Local, Bit>,
     starts: Signal<Local, Bit>,
     drops: Signal<Local, Bit>,
@@ -144,7 +144,7 @@ pub struct Framer<const W: usize, const K: usize, const U: usize, const T: usize
     filled: Signal<Local, Bits<512>>,
     s_tag_bytes: Signal<Local, Bits<16>>,
     c_tag_bytes: Signal<Local, Bits<16>>,
-    // Two: header or units, their sum.
+    // Two: header or units.
     start_2: DFF<Bit>,
     path_2: DFF<Bits<T>>,
     sequence_2: DFF<Bits<64>>,
@@ -156,29 +156,34 @@ pub struct Framer<const W: usize, const K: usize, const U: usize, const T: usize
     alone_2: DFF<Bit>,
     last_2: DFF<Bit>,
     count_2: DFF<Bits<3>>,
+    /// Units of the beat that count.
+    counts_2: [DFF<Bit>; U],
     chosen: Signal<Local, Bits<W>>,
     mask: Signal<Local, Bits<W>>,
     masked: Signal<Local, Bits<W>>,
-    summed: Signal<Local, Bits<W>>,
-    sum: XorMatrix<W, 32>,
-    // Three: the checksum.
+    // Three: their sum.
     valid_3: DFF<Bit>,
     begins_3: DFF<Bit>,
     last_3: DFF<Bit>,
     count_3: DFF<Bits<3>>,
     data_3: DFF<Bits<W>>,
-    sum_3: DFF<Bits<32>>,
+    /// The same without what the checksum leaves out.
+    summed_3: DFF<Bits<W>>,
+    sum: XorMatrix<W, 32>,
+    // Four: the checksum behind each number of units, put in the place that is its own.
+    valid_4: DFF<Bit>,
+    begins_4: DFF<Bit>,
+    last_4: DFF<Bit>,
+    count_4: DFF<Bits<3>>,
+    /// The unit behind the last one.
+    ends_4: [DFF<Bit>; U],
+    data_4: DFF<Bits<W>>,
+    sum_4: DFF<Bits<32>>,
     state: DFF<Bits<32>>,
     folded: Signal<Local, Bits<64>>,
     fold: [XorMatrix<64, 32>; U],
-
-    // Four: it is put in its place.
-    valid_4: DFF<Bit>,
-    last_4: DFF<Bit>,
-    count_4: DFF<Bits<3>>,
-    data_4: DFF<Bits<W>>,
-    state_4: DFF<Bits<32>>,
-    checksum: Signal<Local, Bits<32>>,
+    checksum: [Signal<Local, Bits<32>>; U],
+    ending: Signal<Local, Bits<32>>,
     word: Signal<Local, Bits<W>>,
     out: OutBuffer<W, K, U>,
 
@@ -190,8 +195,7 @@ pub struct Framer<const W: usize, const K: usize, const U: usize, const T: usize
     last_header_beat: Constant<Bits<2>>,
     first_sum_beat: Constant<Bits<2>>,
     beat_width: Constant<Bits<16>>,
-    all: Constant<Bits<W>>,
-    masks: [Constant<Bits<W>>; U],
+    unit_masks: [Constant<Bits<W>>; U],
     sum_mask: Constant<Bits<W>>,
     number: [Constant<Bits<3>>; U],
     checksum_place: [Constant<Bits<16>>; U],
@@ -214,111 +218,10 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Default for
         let header_beats = FRAME_HEADER_SIZE / K;
         // Bytes before the checksum's first in the beat that has it.
         let unsummed = FRAME_CRC_FROM % K;
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            frame_valid: Default::default(),
-            frame_ready: Default::default(),
-            frame_path: Default::default(),
-            frame_units: Default::default(),
-            frame_records: Default::default(),
-            frame_dropped: Default::default(),
-            fetch: Default::default(),
-            fetch_last: Default::default(),
-            payload: Default::default(),
-            alone_valid: Default::default(),
-            alone_ready: Default::default(),
-            alone_path: Default::default(),
-            alone_units: Default::default(),
-            alone_data: Default::default(),
-            cluster: Default::default(),
-            sender: Default::default(),
-            session: Default::default(),
-            s_tag: Default::default(),
-            c_tag: Default::default(),
-            time_us: Default::default(),
-            write_index: Default::default(),
-            write_path: Default::default(),
-            write_entry: Default::default(),
-            write_session: Default::default(),
-            write_peer_session: Default::default(),
-            m_axis: Default::default(),
-            sent: Default::default(),
-            dropped: Default::default(),
-            clears: Default::default(),
-            clear_index: Default::default(),
-            busy: Default::default(),
-            in_header: Default::default(),
-            header_beat: Default::default(),
-            full_beats_left: Default::default(),
-            is_last: Default::default(),
-            is_last_full: Default::default(),
-            rest: Default::default(),
-            is_dropped: Default::default(),
-            is_alone: Default::default(),
-            alone_busy: Default::default(),
-            may: Default::default(),
-            takes: Default::default(),
-            takes_alone: Default::default(),
-            starts_alone: Default::default(),
-            starts: Default::default(),
-            drops: Default::default(),
-            sets_out: Default::default(),
-            sends: Default::default(),
-            has_rest: Default::default(),
-            fetches: Default::default(),
-            units: Default::default(),
-            beats: Default::default(),
-            start_1: Default::default(),
-            path_1: Default::default(),
-            units_1: Default::default(),
-            records_1: Default::default(),
-            valid_1: Default::default(),
-            header_1: Default::default(),
-            begins_1: Default::default(),
-            alone_1: Default::default(),
-            last_1: Default::default(),
-            count_1: Default::default(),
-            path_memory: Default::default(),
-            session_memory: Default::default(),
-            sequence_memory: Default::default(),
-            entry: Default::default(),
-            filled: Default::default(),
-            s_tag_bytes: Default::default(),
-            c_tag_bytes: Default::default(),
-            start_2: Default::default(),
-            path_2: Default::default(),
-            sequence_2: Default::default(),
-            header: Default::default(),
-            alone_word: Default::default(),
-            valid_2: Default::default(),
-            header_2: Default::default(),
-            begins_2: Default::default(),
-            alone_2: Default::default(),
-            last_2: Default::default(),
-            count_2: Default::default(),
-            chosen: Default::default(),
-            mask: Default::default(),
-            masked: Default::default(),
-            summed: Default::default(),
+        block! {
             sum: XorMatrix::new(crc::data_rows(K)),
-            valid_3: Default::default(),
-            begins_3: Default::default(),
-            last_3: Default::default(),
-            count_3: Default::default(),
-            data_3: Default::default(),
-            sum_3: Default::default(),
-            state: Default::default(),
-            folded: Default::default(),
             fold: std::array::from_fn(|k| XorMatrix::new(crc::fold_rows((k + 1) * UNIT_SIZE, K))),
-            valid_4: Default::default(),
-            last_4: Default::default(),
-            count_4: Default::default(),
-            data_4: Default::default(),
-            state_4: Default::default(),
-            checksum: Default::default(),
-            word: Default::default(),
-            out: Default::default(),
+            checksum: std::array::from_fn(|_| Default::default()),
             fixed: Constant::new(fixed_header()),
             all_units: Constant::new(U.to_bits()),
             rest_mask: Constant::new((U - 1).to_bits()),
@@ -327,8 +230,9 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Default for
             last_header_beat: Constant::new((header_beats - 1).to_bits()),
             first_sum_beat: Constant::new((FRAME_CRC_FROM / K).to_bits()),
             beat_width: Constant::new(W.to_bits()),
-            all: Constant::new(Bits::<W>::mask()),
-            masks: std::array::from_fn(|k| Constant::new(byte_mask(k * UNIT_SIZE))),
+            unit_masks: std::array::from_fn(|k| {
+                Constant::new(byte_mask::<W>((k + 1) * UNIT_SIZE) ^ byte_mask(k * UNIT_SIZE))
+            }),
             sum_mask: Constant::new(Bits::<W>::mask() ^ byte_mask(unsummed)),
             number: std::array::from_fn(|k| Constant::new(k.to_bits())),
             checksum_place: std::array::from_fn(|k| Constant::new((8 * k * UNIT_SIZE).to_bits())),
@@ -343,6 +247,18 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Default for
             peer_session_place: place("peer_session"),
             units_place: place("units"),
             records_place: place("records"),
+            counts_2: std::array::from_fn(|_| Default::default()),
+            ends_4: std::array::from_fn(|_| Default::default()),
+            ..clock reset frame_valid frame_ready frame_path frame_units frame_records frame_dropped fetch
+            fetch_last payload alone_valid alone_ready alone_path alone_units alone_data cluster sender
+            session s_tag c_tag time_us write_index write_path write_entry write_session write_peer_session
+            m_axis sent dropped clears clear_index busy in_header header_beat full_beats_left is_last
+            is_last_full rest is_dropped is_alone alone_busy may takes wants_alone starts_alone starts drops
+            sets_out sends has_rest fetches units beats start_1 path_1 units_1 records_1 valid_1 header_1
+            begins_1 alone_1 last_1 count_1 path_memory session_memory sequence_memory entry filled
+            s_tag_bytes c_tag_bytes start_2 path_2 sequence_2 header alone_word valid_2 header_2 begins_2
+            alone_2 last_2 count_2 chosen mask masked valid_3 begins_3 last_3 count_3 data_3 summed_3
+            valid_4 begins_4 last_4 count_4 data_4 sum_4 state folded ending word out
         }
     }
 }
@@ -355,19 +271,19 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Logic for F
         dff_setup!(self, clock, start_1, path_1, units_1, records_1, valid_1, header_1, begins_1);
         dff_setup!(self, clock, alone_1, last_1, count_1, start_2, path_2, sequence_2, header, alone_word);
         dff_setup!(self, clock, valid_2, header_2, begins_2, alone_2, last_2, count_2);
-        dff_setup!(self, clock, valid_3, begins_3, last_3, count_3, data_3, sum_3, state);
-        dff_setup!(self, clock, valid_4, last_4, count_4, data_4, state_4);
+        dff_setup!(self, clock, valid_3, begins_3, last_3, count_3, data_3, summed_3);
+        dff_setup!(self, clock, valid_4, begins_4, last_4, count_4, data_4, sum_4, state);
         clock!(self, clock, path_memory, session_memory, sequence_memory, out);
 
         // What sets out: the first beat of a frame, or the next of it.
-        self.may.next = self.out.may_send.val() & !self.clears.q.val();
+        self.may.next = self.out.may_send.val();
         self.takes.next = self.may.val() & !self.busy.q.val();
-        self.takes_alone.next = self.takes.val() & !self.alone_busy.q.val();
-        self.starts_alone.next = self.takes_alone.val() & self.alone_valid.val();
-        self.starts.next = self.starts_alone.val() | (self.takes.val() & self.frame_valid.val());
-        self.drops.next = self.frame_dropped.val() & !self.starts_alone.val();
-        self.alone_ready.next = self.takes_alone.val();
-        self.frame_ready.next = self.takes.val() & !self.starts_alone.val();
+        self.wants_alone.next = self.alone_valid.val() & !self.alone_busy.q.val();
+        self.starts_alone.next = self.takes.val() & self.wants_alone.val();
+        self.starts.next = self.takes.val() & (self.wants_alone.val() | self.frame_valid.val());
+        self.drops.next = self.frame_dropped.val() & !self.wants_alone.val();
+        self.alone_ready.next = self.takes.val() & !self.alone_busy.q.val();
+        self.frame_ready.next = self.takes.val() & !self.wants_alone.val();
         // A dropped frame takes no place behind.
         self.sets_out.next = self.busy.q.val() & (self.may.val() | self.is_dropped.q.val());
         self.sends.next = (self.starts.val() & !self.drops.val())
@@ -383,7 +299,7 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Logic for F
             self.fetches.val() & (self.is_last.q.val() | (self.is_last_full.q.val() & !self.has_rest.val()));
 
         self.units.next = self.frame_units.val();
-        if self.starts_alone.val() {
+        if self.wants_alone.val() {
             self.units.next = bit_cast::<10, 3>(self.alone_units.val());
         }
         self.beats.next = self.units.val() >> self.unit_bits.val();
@@ -402,7 +318,7 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Logic for F
             self.is_last_full.d.next = self.beats.val() == 1;
             self.rest.d.next = bit_cast::<3, 10>(self.units.val() & self.rest_mask.val());
             self.is_dropped.d.next = self.drops.val();
-            self.is_alone.d.next = self.starts_alone.val();
+            self.is_alone.d.next = self.wants_alone.val();
         } else if self.sets_out.val() {
             if self.in_header.q.val() {
                 self.begins_1.d.next = self.header_beat.q.val() == self.first_sum_beat.val();
@@ -426,7 +342,7 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Logic for F
         self.path_1.d.next = self.frame_path.val();
         self.records_1.d.next = self.frame_records.val();
         self.units_1.d.next = self.units.val();
-        if self.starts_alone.val() {
+        if self.wants_alone.val() {
             self.path_1.d.next = self.alone_path.val();
             self.records_1.d.next = 1.into();
         }
@@ -480,6 +396,10 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Logic for F
         self.alone_2.d.next = self.alone_1.q.val();
         self.last_2.d.next = self.last_1.q.val();
         self.count_2.d.next = self.count_1.q.val();
+        for k in 0..U {
+            self.counts_2[k].clock.next = self.clock.val();
+            self.counts_2[k].d.next = self.count_1.q.val() > self.number[k].val();
+        }
 
         // Header and units meet; what does not count becomes zero.
         if self.valid_2.q.val() & self.header_2.q.val() {
@@ -504,59 +424,65 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Logic for F
         } else if self.alone_2.q.val() {
             self.chosen.next = bit_cast::<W, 512>(self.alone_word.q.val());
         }
-        self.mask.next = self.all.val();
+        self.mask.next = 0.into();
         for k in 0..U {
-            if self.count_2.q.val() == self.number[k].val() {
-                self.mask.next = self.masks[k].val();
+            if self.counts_2[k].q.val() {
+                self.mask.next = self.mask.val() | self.unit_masks[k].val();
             }
         }
         self.masked.next = self.chosen.val() & self.mask.val();
-        self.summed.next = self.masked.val();
-        if self.begins_2.q.val() {
-            self.summed.next = self.masked.val() & self.sum_mask.val();
-        }
-        self.sum.x.next = self.summed.val();
         self.data_3.d.next = self.masked.val();
-        self.sum_3.d.next = self.sum.y.val();
+        self.summed_3.d.next = self.masked.val();
+        if self.begins_2.q.val() {
+            self.summed_3.d.next = self.masked.val() & self.sum_mask.val();
+        }
         self.valid_3.d.next = self.valid_2.q.val();
         self.begins_3.d.next = self.begins_2.q.val();
         self.last_3.d.next = self.last_2.q.val();
         self.count_3.d.next = self.count_2.q.val();
 
-        // The checksum behind a whole beat is the next state; that behind a part of one ends a frame.
+        self.sum.x.next = self.summed_3.q.val();
+        self.sum_4.d.next = self.sum.y.val();
+        self.data_4.d.next = self.data_3.q.val();
+        self.valid_4.d.next = self.valid_3.q.val();
+        self.begins_4.d.next = self.begins_3.q.val();
+        self.last_4.d.next = self.last_3.q.val();
+        self.count_4.d.next = self.count_3.q.val();
+        for k in 0..U {
+            self.ends_4[k].clock.next = self.clock.val();
+            self.ends_4[k].d.next = self.last_3.q.val() & (self.count_3.q.val() == self.number[k].val());
+        }
+
+        // The checksum behind a whole beat is the next state; that behind a part of one ends a frame. Each
+        // number of units has its own place for it, so that none waits for a choice between them.
         self.folded.next =
-            (bit_cast::<64, 32>(self.sum_3.q.val()) << 32) | bit_cast::<64, 32>(self.state.q.val());
-        self.state_4.d.next = self.state.q.val();
+            (bit_cast::<64, 32>(self.sum_4.q.val()) << 32) | bit_cast::<64, 32>(self.state.q.val());
+        self.checksum[0].next = !self.state.q.val();
         for k in 0..U {
             self.fold[k].x.next = self.folded.val();
         }
         for k in 1..U {
-            if self.count_3.q.val() == self.number[k].val() {
-                self.state_4.d.next = self.fold[k - 1].y.val();
-            }
+            self.checksum[k].next = !self.fold[k - 1].y.val();
         }
-        if self.valid_3.q.val() {
+        if self.valid_4.q.val() {
             for k in (U - 1)..U {
                 self.state.d.next = self.fold[k].y.val();
             }
-            if self.begins_3.q.val() {
-                self.state.d.next = self.sum_3.q.val() ^ self.begin_state.val();
+            if self.begins_4.q.val() {
+                self.state.d.next = self.sum_4.q.val() ^ self.begin_state.val();
             }
         }
-        self.data_4.d.next = self.data_3.q.val();
-        self.valid_4.d.next = self.valid_3.q.val();
-        self.last_4.d.next = self.last_3.q.val();
-        self.count_4.d.next = self.count_3.q.val();
-
-        self.checksum.next = !self.state_4.q.val();
         self.word.next = self.data_4.q.val();
+        self.ending.next = 0.into();
         for k in 0..U {
-            if self.last_4.q.val() & (self.count_4.q.val() == self.number[k].val()) {
-                self.word.next = self.data_4.q.val()
-                    | (bit_cast::<W, 32>(self.checksum.val()) << self.checksum_place[k].val());
+            if self.ends_4[k].q.val() {
+                self.ending.next = self.checksum[k].val();
+                self.word.next =
+                    self.word.val() | (bit_cast::<W, 32>(self.ending.val()) << self.checksum_place[k].val());
             }
         }
-        self.out.reset.next = self.reset.val();
+        // Nothing sets out while sequences begin anew.
+        self.out.reset.next = self.reset.val() | self.clears.q.val();
         self.out.in_valid.next = self.valid_4.q.val();
         self.out.in_data.next = self.word.val();
         self.out.in_last.next = self.last_4.q.val();
