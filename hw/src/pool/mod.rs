@@ -128,6 +128,8 @@ pub struct Pool<
     job_first: DFF<Bit>,
     job_short: DFF<Bit>,
     job_units: DFF<Bits<4>>,
+    /// The last place in a page at which it fits; each page has 16.
+    job_room: DFF<Bits<4>>,
     job_limit: DFF<Bits<10>>,
     job_data: DFF<Bits<1408>>,
     job_destination: DFF<Bits<D>>,
@@ -140,20 +142,21 @@ pub struct Pool<
     closed: TwinMemory<C, D>,
     tail_page: LutMemory<P, D>,
     tail_slot: LutMemory<F, D>,
-    /// Units, records, and the place of the last unit in its page.
+    /// Units, records, and the place behind the last unit in its page: 0 if the page is full.
     tail_count: LutMemory<24, D>,
     tail: Signal<Local, Bits<24>>,
     tail_units: Signal<Local, Bits<10>>,
     tail_records: Signal<Local, Bits<10>>,
-    tail_last: Signal<Local, Bits<4>>,
+    tail_next: Signal<Local, Bits<4>>,
+    tail_full: Signal<Local, Bit>,
     frames: Signal<Local, Bits<C>>,
     over_limit: Signal<Local, Bit>,
     closes: Signal<Local, Bit>,
     fits: Signal<Local, Bit>,
-    last_sum: Signal<Local, Bits<5>>,
     crosses: Signal<Local, Bit>,
     needs_page: Signal<Local, Bit>,
-    no_place: Signal<Local, Bit>,
+    may_go_on: Signal<Local, Bit>,
+    may_open: Signal<Local, Bit>,
     decides: Signal<Local, Bit>,
     accepts: Signal<Local, Bit>,
     opens: Signal<Local, Bit>,
@@ -172,7 +175,8 @@ pub struct Pool<
     turn: Signal<Local, Bits<2>>,
     first_page: Signal<Local, Bits<P>>,
     second_page: Signal<Local, Bits<P>>,
-    place_sum: Signal<Local, Bits<5>>,
+    begins: Signal<Local, Bit>,
+    new_address: Signal<Local, Bits<B>>,
     block: Signal<Local, Bits<2>>,
     wanted: Signal<Local, Bits<4>>,
     turned_wanted: Signal<Local, Bits<8>>,
@@ -184,6 +188,8 @@ pub struct Pool<
     behind_ok: Signal<Local, Bit>,
     unit: [Signal<Local, Bits<128>>; LANES],
     turned: [Signal<Local, Bits<128>>; LANES],
+    lane_ok: [Signal<Local, Bit>; LANES],
+    lane_address: [Signal<Local, Bits<B>>; LANES],
     lane: [Memory<128, B>; LANES],
     // Frames in the order in which they were begun.
     order_destination: LutMemory<D, F>,
@@ -201,7 +207,6 @@ pub struct Pool<
     head_slot: DFF<Bits<F>>,
     head_moves: Signal<Local, Bit>,
     head_skips: Signal<Local, Bit>,
-    to_order: Signal<Local, Bit>,
     from_order: Signal<Local, Bit>,
     grants: Signal<Local, Bit>,
     drops: Signal<Local, Bit>,
@@ -254,14 +259,14 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
             frame_destination frame_units frame_records frame_dropped fetch fetch_last payload queue_data
             queue_units queue_destination queue_tag queue_write queue_read queue_level queue_any
             queue_full job_ends from_queue from_input to_queue next_units job job_first job_short job_units
-            job_limit job_data job_destination job_tag clears clear_index opened granted
+            job_room job_limit job_data job_destination job_tag clears clear_index opened granted
             closed tail_page tail_slot tail_count tail tail_units tail_records
-            tail_last frames over_limit closes fits last_sum crosses needs_page no_place decides accepts
+            tail_next tail_full frames over_limit closes fits crosses needs_page may_go_on may_open decides accepts
             opens refuses goes_on new_count new_slot pages links more_place more_page more_next more_goes
-            place turn first_page second_page place_sum block wanted turned_wanted lane_mask first_ok
-            second_ok address address_behind behind_ok unit turned lane order_destination order_page
+            place turn first_page second_page begins new_address block wanted turned_wanted lane_mask first_ok
+            second_ok address address_behind behind_ok unit turned lane_ok lane_address lane order_destination order_page
             frame_count write_slot read_slot level any slots_full head head_destination head_page head_slot
-            head_moves head_skips to_order from_order grants drops next_granted read_page read_place
+            head_moves head_skips from_order grants drops next_granted read_page read_place
             next_page read_sum read_address offset_1 offset_2 fetched frees freed_page refusals refusal_in refusal_out
             refusal_waits misses told
             told_whom told_tag refused_now

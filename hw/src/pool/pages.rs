@@ -89,13 +89,14 @@ impl<const P: usize, const N: usize> Logic for Pages<P, N> {
         if self.leaves.val() {
             self.read_index.d.next = self.read_index.q.val() + 1;
         }
-        if self.free.val() & !self.leaves.val() {
-            self.level.d.next = self.level.q.val() + 1;
-            self.has_any.d.next = true;
-        }
-        if self.leaves.val() & !self.free.val() {
+        // Whether one leaves is known last.
+        if self.free.val() ^ self.leaves.val() {
             self.level.d.next = self.level.q.val() - 1;
             self.has_any.d.next = self.level.q.val() != 1;
+            if self.free.val() {
+                self.level.d.next = self.level.q.val() + 1;
+                self.has_any.d.next = true;
+            }
         }
         if self.moves.val() {
             self.spare_valid.d.next = !self.none_fresh.val() | self.has_any.q.val();

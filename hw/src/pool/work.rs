@@ -7,7 +7,7 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, queue_write, queue_read, queue_level, queue_any, job, job_first, job_short);
-        dff_setup!(self, clock, job_units, job_limit, job_data, job_destination, job_tag, clears);
+        dff_setup!(self, clock, job_units, job_room, job_limit, job_data, job_destination, job_tag, clears);
         dff_setup!(self, clock, clear_index, more_place, more_page, more_next, more_goes, write_slot);
         dff_setup!(self, clock, read_slot, level, any, head, head_destination, head_page, head_slot);
         dff_setup!(self, clock, read_page, read_place, next_page, offset_1, offset_2, frees, freed_page);
@@ -61,6 +61,7 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
             self.job.d.next = self.queue_any.q.val() | self.in_valid.val();
             self.job_first.d.next = true;
             self.job_units.d.next = self.next_units.val();
+            self.job_room.d.next = !self.next_units.val() + 1;
             self.job_short.d.next = self.next_units.val() <= 4;
             self.job_limit.d.next = self.frame_limit.val() - bit_cast::<10, 4>(self.next_units.val());
             self.job_data.d.next = self.in_data.val();
@@ -88,29 +89,33 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         self.tail.next = self.tail_count.data.val();
         self.tail_units.next = self.tail.val().get_bits::<10>(0);
         self.tail_records.next = self.tail.val().get_bits::<10>(10);
-        self.tail_last.next = self.tail.val().get_bits::<4>(20);
+        self.tail_next.next = self.tail.val().get_bits::<4>(20);
+        self.tail_full.next = self.tail_next.val() == 0;
         self.grants.next = self.head.q.val() & self.frame_ready.val();
         self.closes.next = self.grants.val() & (self.head_slot.q.val() == self.tail_slot.data.val());
         self.fits.next = (self.opened.first_data.val() != self.closed.first_data.val())
             & !self.closes.val()
             & (self.tail_units.val() <= self.job_limit.q.val());
-        self.last_sum.next =
-            bit_cast::<5, 4>(self.tail_last.val()) + bit_cast::<5, 4>(self.job_units.q.val());
-        self.crosses.next = self.last_sum.val().get_bit(4);
+        self.crosses.next = self.tail_full.val() | (self.tail_next.val() > self.job_room.q.val());
         self.needs_page.next = !self.fits.val() | self.crosses.val();
         self.frames.next = self.opened.first_data.val() - self.granted.first_data.val();
         self.over_limit.next = self.frames.val().get_bit(self.count_top.val().index());
         self.slots_full.next = self.level.q.val().all();
-        self.no_place.next = self.clears.q.val()
-            | (self.needs_page.val() & !self.pages.valid.val())
-            | (!self.fits.val() & (self.slots_full.val() | self.over_limit.val()));
+        // Last of all comes whether it fits: both answers are ready then.
         self.decides.next = self.job.q.val() & self.job_first.q.val();
-        self.accepts.next = self.decides.val() & !self.no_place.val();
-        self.refuses.next = self.decides.val() & self.no_place.val();
-        self.opens.next = self.accepts.val() & !self.fits.val();
-        self.goes_on.next = self.accepts.val() & self.fits.val();
+        self.may_go_on.next =
+            self.decides.val() & !self.clears.q.val() & (!self.crosses.val() | self.pages.valid.val());
+        self.may_open.next = self.decides.val()
+            & !self.clears.q.val()
+            & self.pages.valid.val()
+            & !self.slots_full.val()
+            & !self.over_limit.val();
+        self.goes_on.next = self.fits.val() & self.may_go_on.val();
+        self.opens.next = !self.fits.val() & self.may_open.val();
+        self.accepts.next = self.goes_on.val() | self.opens.val();
+        self.refuses.next = self.decides.val() & !self.accepts.val();
         self.pages.reset.next = self.reset.val();
-        self.pages.take.next = self.accepts.val() & self.needs_page.val();
+        self.pages.take.next = self.opens.val() | (self.goes_on.val() & self.crosses.val());
         self.pages.free.next = self.frees.q.val();
         self.pages.free_page.next = self.freed_page.q.val();
         self.links.write.next = self.goes_on.val() & self.crosses.val();
@@ -121,14 +126,14 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         self.new_slot.next = self.write_slot.q.val();
         self.new_count.next = bit_cast::<24, 4>(self.job_units.q.val())
             | 1024
-            | (bit_cast::<24, 4>(bit_cast::<4, 4>(self.job_units.q.val() - 1)) << 20);
+            | (bit_cast::<24, 4>(self.job_units.q.val()) << 20);
         if self.fits.val() {
             self.new_slot.next = self.tail_slot.data.val();
             self.new_count.next = bit_cast::<24, 10>(bit_cast::<10, 10>(
                 self.tail_units.val() + bit_cast::<10, 4>(self.job_units.q.val()),
             )) | (bit_cast::<24, 10>(bit_cast::<10, 10>(self.tail_records.val() + 1))
                 << 10)
-                | (bit_cast::<24, 4>(bit_cast::<4, 5>(self.last_sum.val())) << 20);
+                | (bit_cast::<24, 4>(bit_cast::<4, 4>(self.tail_next.val() + self.job_units.q.val())) << 20);
         }
         self.tail_page.write.next = self.accepts.val();
         self.tail_page.write_address.next = self.job_destination.q.val();
@@ -161,10 +166,10 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         self.first_ok.next = self.more_goes.q.val();
         self.second_ok.next = self.more_goes.q.val();
         if self.job_first.q.val() {
-            self.place.next = self.tail_last.val() + 1;
+            self.place.next = self.tail_next.val();
             self.first_page.next = self.tail_page.data.val();
             self.first_ok.next = true;
-            if self.tail_last.val().all() {
+            if self.tail_full.val() {
                 self.first_page.next = self.pages.page.val();
                 self.first_ok.next = self.pages.valid.val();
             }
@@ -206,16 +211,6 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         if self.job_units.q.val() == 3 {
             self.wanted.next = 7.into();
         }
-        // A new frame begins in the first lane, which is known later than all else.
-        if self.job_first.q.val() & !self.fits.val() {
-            self.place.next = 0.into();
-            self.turn.next = 0.into();
-            self.first_page.next = self.pages.page.val();
-            self.first_ok.next = self.pages.valid.val();
-            for k in 0..4 {
-                self.turned[k].next = self.unit[k].val();
-            }
-        }
         self.block.next = self.place.val().get_bits::<2>(2);
         self.turned_wanted.next = bit_cast::<8, 4>(self.wanted.val()) << bit_cast::<8, 2>(self.turn.val());
         self.lane_mask.next =
@@ -229,23 +224,35 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
             self.address_behind.next = bit_cast::<B, P>(self.second_page.val()) << 2;
             self.behind_ok.next = self.second_ok.val();
         }
+        // A new frame begins with a page, which is known later than all else.
+        self.begins.next = self.job_first.q.val() & !self.fits.val();
+        self.new_address.next = bit_cast::<B, P>(self.pages.page.val()) << 2;
         for k in 0..4 {
             self.lane[k].clock.next = self.clock.val();
-            self.lane[k].write_data.next = self.turned[k].val();
-            self.lane[k].write_address.next = self.address.val();
-            self.lane[k].write.next =
-                self.job.q.val() & self.first_ok.val() & self.lane_mask.val().get_bit(k);
+            self.lane_ok[k].next = self.first_ok.val() & self.lane_mask.val().get_bit(k);
+            self.lane_address[k].next = self.address.val();
             if bit_cast::<3, 2>(self.turn.val()) > self.number[k].val() {
-                self.lane[k].write_address.next = self.address_behind.val();
+                self.lane_ok[k].next = self.behind_ok.val() & self.lane_mask.val().get_bit(k);
+                self.lane_address[k].next = self.address_behind.val();
+            }
+            self.lane[k].write.next = self.job.q.val() & self.lane_ok[k].val();
+            self.lane[k].write_address.next = self.lane_address[k].val();
+            self.lane[k].write_data.next = self.turned[k].val();
+            if self.begins.val() {
                 self.lane[k].write.next =
-                    self.job.q.val() & self.behind_ok.val() & self.lane_mask.val().get_bit(k);
+                    self.job.q.val() & self.pages.valid.val() & self.wanted.val().get_bit(k);
+                self.lane[k].write_address.next = self.new_address.val();
+                self.lane[k].write_data.next = self.unit[k].val();
             }
         }
-        self.place_sum.next = bit_cast::<5, 4>(self.place.val()) + 4;
-        self.more_place.d.next = bit_cast::<4, 5>(self.place_sum.val());
+        self.more_place.d.next = self.place.val() + 4;
         self.more_page.d.next = self.first_page.val();
-        if self.place_sum.val().get_bit(4) {
+        if self.block.val() == 3 {
             self.more_page.d.next = self.second_page.val();
+        }
+        if self.begins.val() {
+            self.more_place.d.next = 4.into();
+            self.more_page.d.next = self.pages.page.val();
         }
         self.more_next.d.next = self.second_page.val();
         if self.job_first.q.val() {
@@ -256,7 +263,6 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         self.head_moves.next = !self.head.q.val() | self.grants.val();
         self.head_skips.next = self.head_moves.val() & !self.any.q.val() & self.opens.val();
         self.from_order.next = self.head_moves.val() & self.any.q.val();
-        self.to_order.next = self.opens.val() & !self.head_skips.val();
         self.order_destination.write.next = self.opens.val();
         self.order_destination.write_address.next = self.write_slot.q.val();
         self.order_destination.write_data.next = self.job_destination.q.val();
@@ -271,13 +277,14 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         if self.from_order.val() | self.head_skips.val() {
             self.read_slot.d.next = self.read_slot.q.val() + 1;
         }
-        if self.to_order.val() & !self.from_order.val() {
+        // Whether the level moves is known last, which way before.
+        if self.opens.val() ^ self.from_order.val() ^ self.head_skips.val() {
             self.level.d.next = self.level.q.val() + 1;
             self.any.d.next = true;
-        }
-        if self.from_order.val() & !self.to_order.val() {
-            self.level.d.next = self.level.q.val() - 1;
-            self.any.d.next = self.level.q.val() != 1;
+            if self.head_moves.val() {
+                self.level.d.next = self.level.q.val() - 1;
+                self.any.d.next = self.level.q.val() != 1;
+            }
         }
         if self.head_moves.val() {
             self.head.d.next = self.any.q.val() | self.opens.val();
