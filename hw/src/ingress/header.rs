@@ -111,10 +111,12 @@ pub struct HeaderCheck<const W: usize, const K: usize, const U: usize, const H: 
     head: [DFF<Bits<W>>; H],
     piece: Signal<Local, Bits<W>>,
     header: Signal<Local, Bits<512>>,
-    /// Beats of the frame behind the header so far.
+    /// Beats of the frame behind the header so far, and no more than the longest frame has; whether there
+    /// are any, and more than these.
     beats: DFF<Bits<10>>,
+    is_begun: DFF<Bit>,
+    is_beyond: DFF<Bit>,
     is_payload: Signal<Local, Bit>,
-    is_beyond: Signal<Local, Bit>,
     units: Signal<Local, Bits<16>>,
     tail_units: Signal<Local, Bits<16>>,
     whole_beats: Signal<Local, Bits<16>>,
@@ -212,6 +214,7 @@ impl<const W: usize, const K: usize, const U: usize, const H: usize> Default for
             piece: Default::default(),
             header: Default::default(),
             beats: Default::default(),
+            is_begun: Default::default(),
             is_payload: Default::default(),
             is_beyond: Default::default(),
             units: Default::default(),
@@ -271,7 +274,7 @@ impl<const W: usize, const K: usize, const U: usize, const H: usize> Logic for H
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, place, beat, is_beat, is_last, beat_place, beat_port);
-        dff_setup!(self, clock, tail_short, tail_long, beats, has_payload);
+        dff_setup!(self, clock, tail_short, tail_long, beats, is_begun, is_beyond, has_payload);
         dff_setup!(self, clock, is_short, is_long, is_foreign, is_version, is_length, late, fault);
         for k in 0..2 {
             self.is_port[k].clock.next = self.clock.val();
@@ -322,16 +325,22 @@ impl<const W: usize, const K: usize, const U: usize, const H: usize> Logic for H
         if self.is_beat.q.val() {
             if self.is_last.q.val() {
                 self.beats.d.next = 0.into();
-            } else if self.is_payload.val() & (self.beats.q.val() != 1023) {
-                self.beats.d.next = self.beats.q.val() + 1;
+                self.is_begun.d.next = false;
+                self.is_beyond.d.next = false;
+            } else if self.is_payload.val() {
+                self.is_begun.d.next = true;
+                if self.beats.q.val() == self.last_beat.val() {
+                    self.is_beyond.d.next = true;
+                } else {
+                    self.beats.d.next = self.beats.q.val() + 1;
+                }
             }
         }
-        self.is_beyond.next = self.beats.q.val() > self.last_beat.val();
 
         self.beat_valid.next = self.is_beat.q.val() & self.is_payload.val();
-        self.beat_first.next = self.beats.q.val() == 0;
+        self.beat_first.next = !self.is_begun.q.val();
         self.beat_last.next = self.is_last.q.val();
-        self.beat_beyond.next = self.is_beyond.val();
+        self.beat_beyond.next = self.is_beyond.q.val();
         self.beat_data.next = self.beat.q.val();
         self.out_header.next = self.header.val();
         self.out_port.next = self.beat_port.q.val();
@@ -348,9 +357,9 @@ impl<const W: usize, const K: usize, const U: usize, const H: usize> Logic for H
             }
         }
         self.has_payload.d.next = self.is_payload.val();
-        self.is_short.d.next = !self.is_payload.val() | ((self.beats.q.val() == 0) & self.tail_short.q.val());
+        self.is_short.d.next = !self.is_payload.val() | (!self.is_begun.q.val() & self.tail_short.q.val());
         self.is_long.d.next =
-            self.is_beyond.val() | ((self.beats.q.val() == self.last_beat.val()) & self.tail_long.q.val());
+            self.is_beyond.q.val() | ((self.beats.q.val() == self.last_beat.val()) & self.tail_long.q.val());
         // Types lie in network order at bytes 12, 16 and 20.
         self.is_foreign.d.next = (self.header.val().get_bits::<16>(96) != self.s_tag.val())
             | (self.header.val().get_bits::<16>(128) != self.c_tag.val())
@@ -421,6 +430,8 @@ impl<const W: usize, const K: usize, const U: usize, const H: usize> Logic for H
         if self.reset.val() {
             self.place.d.next = 0.into();
             self.beats.d.next = 0.into();
+            self.is_begun.d.next = false;
+            self.is_beyond.d.next = false;
             self.is_beat.d.next = false;
             for k in 0..4 {
                 self.token[k].d.next = false;

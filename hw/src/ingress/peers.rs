@@ -73,7 +73,7 @@ pub struct PeerTable {
     path: [DFF<Bits<10>>; 4],
     session: DFF<Bits<64>>,
     sequence: [DFF<Bits<64>>; 4],
-    known_early: DFF<Bit>,
+    sender: Signal<Local, Bits<7>>,
     is_known: DFF<Bit>,
     session_read: DFF<Bits<64>>,
     is_welcome: DFF<Bit>,
@@ -98,7 +98,7 @@ pub struct PeerTable {
 impl Logic for PeerTable {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, known, known_early, is_known, session, session_read, is_welcome, last);
+        dff_setup!(self, clock, known, is_known, session, session_read, is_welcome, last);
         dff_setup!(self, clock, accepted, stale, full, missing, waits, waiting_path, waiting_sequence);
         for k in 0..4 {
             self.path[k].clock.next = self.clock.val();
@@ -129,8 +129,9 @@ impl Logic for PeerTable {
             self.known.d.next =
                 self.known.q.val().replace_bit(self.write_peer.val().index(), self.write_known.val());
         }
-        self.known_early.d.next = self.known.q.val().get_bit(self.in_sender.val().index());
-        self.is_known.d.next = self.known_early.q.val();
+        // A choice of 128 begins at a register.
+        self.sender.next = bit_cast::<7, 10>(self.path[0].q.val() >> 3);
+        self.is_known.d.next = self.known.q.val().get_bit(self.sender.val().index());
         self.out_known.next = self.is_known.q.val();
 
         // The last sequence: of the memory, or of a frame accepted while it was read, the newest.

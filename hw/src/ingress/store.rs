@@ -6,7 +6,7 @@
 //! with a marked beat, for which a place is kept. At most [`FRAMES_MAX`] frames are in here and behind.
 //!
 //! Timing: `out_stored`, `out_lost` and the outgoing beat are registers; `out_take` reaches the enables of the
-//! RAM's registers. 4 cycles from beat to beat; one beat a clock. At most 4 LUT levels.
+//! RAM's registers. 4 cycles from beat to beat; one beat a clock. What leaves frees its place a cycle later.
 
 use crate::prim::PacedMemory;
 use rust_hdl::prelude::*;
@@ -58,6 +58,8 @@ pub struct FrameStore<const W: usize, const M: usize, const A: usize> {
     lost: DFF<Bit>,
     word_valid: DFF<Bit>,
     data_valid: DFF<Bit>,
+    left: DFF<Bit>,
+    done: DFF<Bit>,
     was_stored: Signal<Local, Bit>,
     was_lost: Signal<Local, Bit>,
     has_place: Signal<Local, Bit>,
@@ -105,6 +107,8 @@ impl<const W: usize, const M: usize, const A: usize> Default for FrameStore<W, M
             lost: Default::default(),
             word_valid: Default::default(),
             data_valid: Default::default(),
+            left: Default::default(),
+            done: Default::default(),
             was_stored: Default::default(),
             was_lost: Default::default(),
             has_place: Default::default(),
@@ -128,7 +132,7 @@ impl<const W: usize, const M: usize, const A: usize> Logic for FrameStore<W, M, 
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, write_index, seen_index, read_index, level, frames, stored, lost);
-        dff_setup!(self, clock, word_valid, data_valid);
+        dff_setup!(self, clock, word_valid, data_valid, left, done);
 
         // In: the last place is kept for a last beat, so that every frame that begins can end.
         self.was_stored.next = self.stored.q.val() & !self.in_first.val();
@@ -179,17 +183,20 @@ impl<const W: usize, const M: usize, const A: usize> Logic for FrameStore<W, M, 
         self.out_data.next = self.out_word.val().get_bits::<W>(0);
         self.out_last.next = self.out_word.val().get_bit(self.last_bit.val().index());
 
-        if self.writes.val() & !self.reads.val() {
+        // What leaves is counted a cycle later: both are known last of all.
+        self.left.d.next = self.reads.val();
+        self.done.d.next = self.in_done.val();
+        if self.writes.val() ^ self.left.q.val() {
             self.level.d.next = self.level.q.val() + 1;
+            if self.left.q.val() {
+                self.level.d.next = self.level.q.val() - 1;
+            }
         }
-        if self.reads.val() & !self.writes.val() {
-            self.level.d.next = self.level.q.val() - 1;
-        }
-        if self.opens.val() & !self.in_done.val() {
+        if self.opens.val() ^ self.done.q.val() {
             self.frames.d.next = self.frames.q.val() + 1;
-        }
-        if self.in_done.val() & !self.opens.val() {
-            self.frames.d.next = self.frames.q.val() - 1;
+            if self.done.q.val() {
+                self.frames.d.next = self.frames.q.val() - 1;
+            }
         }
         if self.reset.val() {
             self.write_index.d.next = 0.into();
@@ -200,6 +207,8 @@ impl<const W: usize, const M: usize, const A: usize> Logic for FrameStore<W, M, 
             self.stored.d.next = false;
             self.word_valid.d.next = false;
             self.data_valid.d.next = false;
+            self.left.d.next = false;
+            self.done.d.next = false;
         }
     }
 }
