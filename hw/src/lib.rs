@@ -16,6 +16,7 @@ pub mod csr;
 pub mod decode;
 pub mod digest;
 pub mod egress;
+pub mod expander;
 mod export;
 pub mod framer;
 pub mod hash;

@@ -4,8 +4,8 @@
 //! missing here fails a test, and so does a text that one of three readers objects to.
 
 use crate::{
-    counters, crc, csr, decode, digest, egress, framer, hash, ingress, map, marks, outbound, pool, prim,
-    record, sums, sweeper, table,
+    counters, crc, csr, decode, digest, egress, expander, framer, hash, ingress, map, marks, outbound, pool,
+    prim, record, sums, sweeper, table,
 };
 use formats::register::Counter;
 
@@ -75,6 +75,7 @@ tops! {
         = prim::XorMatrix::new(crc::step_rows(BEAT_BYTES));
     wires: prim::Wires { I = 40, O = 64 } = prim::Wires::new(prim::Wire::SAMPLE);
     flow_hash: hash::FlowHash {};
+    expander: expander::Expander {};
     same_flow: table::SameFlow {};
     tags: table::Tags { S = 10, T = 30, V = 31 };
     flow_table: table::Table { S = 10, T = 30, V = 31, A = 12 };

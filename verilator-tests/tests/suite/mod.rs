@@ -10,6 +10,7 @@ pub(crate) mod csr;
 pub(crate) mod decode;
 pub(crate) mod egress;
 mod engine;
+pub(crate) mod expander;
 pub(crate) mod flow_digest;
 pub(crate) mod flow_hash;
 pub(crate) mod flows;
@@ -81,6 +82,7 @@ pub(crate) const BLOCKS: &[Block] = &[
     xor::CRC_TABLES,
     xor::CRC_SUMS,
     flow_hash::BLOCK,
+    expander::BLOCK,
     table::SAME_FLOW,
     table::TAGS,
     table::TABLE,
