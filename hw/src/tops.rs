@@ -5,7 +5,7 @@
 
 use crate::{
     counters, crc, csr, decode, digest, egress, expander, framer, hash, ingress, map, marks, outbound, pool,
-    prim, record, sums, sweeper, table,
+    prim, record, sums, sweeper, table, tally,
 };
 use formats::register::Counter;
 
@@ -88,6 +88,7 @@ tops! {
     framer_128: framer::Framer { W = 128, K = 16, U = 1, T = 4 };
     flow_digest: digest::FlowDigest {};
     bucket_sums: sums::BucketSums { A = 10, P = 11 };
+    tally: tally::Tally { A = 12 };
     marks: marks::Marks { W = 8 };
     map: map::Map {};
     counters: counters::Counters { C = Counter::COUNT };

@@ -25,18 +25,28 @@ pub(crate) const BLOCK: Block = Block {
 
 /// What the image depends on.
 #[derive(Clone, Copy)]
-struct Setting {
+pub(super) struct Setting {
     replicate: u8,
     edge_bits: u8,
 }
 
-/// The ports of the block.
-struct Digest {
+impl Setting {
+    /// All groups, and edges as they are.
+    pub(super) const WHOLE: Setting = Setting { replicate: 0xff, edge_bits: 0 };
+}
+
+/// The ports of keys and setting.
+pub(super) struct Loading {
     write: Input<bool>,
     index: Input<u8>,
     key: Input<u32>,
     replicate: Input<u8>,
     edge_bits: Input<u8>,
+}
+
+/// The ports of the block.
+struct Digest {
+    loading: Loading,
     in_valid: Input<bool>,
     in_entry: Input<[u32; ENTRY_WORDS]>,
     out_valid: Port<bool>,
@@ -44,24 +54,19 @@ struct Digest {
     out_digest: Port<u64>,
 }
 
-impl Digest {
-    fn new(bench: &Bench) -> Result<Digest> {
-        Ok(Digest {
+impl Loading {
+    pub(super) fn new(bench: &Bench) -> Result<Loading> {
+        Ok(Loading {
             write: bench.input("write")?,
             index: bench.input("write_index")?,
             key: bench.input("write_key")?,
             replicate: bench.input("replicate")?,
             edge_bits: bench.input("edge_bits")?,
-            in_valid: bench.input("in_valid")?,
-            in_entry: bench.input("in_entry")?,
-            out_valid: bench.port("out_valid")?,
-            out_live: bench.port("out_live")?,
-            out_digest: bench.port("out_digest")?,
         })
     }
 
     /// Writes every key, with pauses in which the port carries noise, and shows the setting.
-    fn load(&self, bench: &mut Bench, digester: &FlowDigester, setting: Setting) -> Result<()> {
+    pub(super) fn load(&self, bench: &mut Bench, digester: &FlowDigester, setting: Setting) -> Result<()> {
         self.replicate.set(setting.replicate);
         self.edge_bits.set(setting.edge_bits);
         assert_eq!(digester.keys().len(), DIGEST_WORDS);
@@ -83,6 +88,19 @@ impl Digest {
         bench.cycle(&mut ())?;
         self.write.set(false);
         Ok(())
+    }
+}
+
+impl Digest {
+    fn new(bench: &Bench) -> Result<Digest> {
+        Ok(Digest {
+            loading: Loading::new(bench)?,
+            in_valid: bench.input("in_valid")?,
+            in_entry: bench.input("in_entry")?,
+            out_valid: bench.port("out_valid")?,
+            out_live: bench.port("out_live")?,
+            out_digest: bench.port("out_digest")?,
+        })
     }
 
     /// Random entries, most cycles with one; each contribution comes when it is due, and none otherwise.
@@ -111,7 +129,7 @@ impl Digest {
 }
 
 /// Whether the entry is live and what it contributes.
-fn contribution(digester: &FlowDigester, setting: Setting, entry: &Entry) -> (bool, u64) {
+pub(super) fn contribution(digester: &FlowDigester, setting: Setting, entry: &Entry) -> (bool, u64) {
     if entry.flags & flag::LIVE == 0 {
         return (false, 0);
     }
@@ -124,7 +142,7 @@ fn contribution(digester: &FlowDigester, setting: Setting, entry: &Entry) -> (bo
 }
 
 /// Any bits, or few ones, or few zeros; mostly live, mostly with most groups.
-fn entry(bench: &mut Bench) -> [u32; ENTRY_WORDS] {
+pub(super) fn entry(bench: &mut Bench) -> [u32; ENTRY_WORDS] {
     let random = bench.random();
     let shape = random.u8(..4);
     let mut words = [0u32; ENTRY_WORDS].map(|_| match shape {
@@ -144,14 +162,14 @@ fn entry(bench: &mut Bench) -> [u32; ENTRY_WORDS] {
     words
 }
 
-fn digester(bench: &mut Bench) -> Box<FlowDigester> {
+pub(super) fn digester(bench: &mut Bench) -> Box<FlowDigester> {
     let mut secret = [0; 32];
     bench.random().fill(&mut secret);
     Box::new(FlowDigester::new(&ClusterSecret(secret)))
 }
 
 /// Any groups and steps: also those that no agent sets.
-fn setting(bench: &mut Bench) -> Setting {
+pub(super) fn setting(bench: &mut Bench) -> Setting {
     let random = bench.random();
     let replicate = if random.bool() { 0xff } else { random.u8(..) };
     let edge_bits = if random.u8(..4) == 0 { 0 } else { random.u8(..32) };
@@ -162,7 +180,7 @@ fn contributions_match(bench: &mut Bench) -> Result<()> {
     let digest = Digest::new(bench)?;
     expect_same("a contribution after reset", digest.out_valid.get(), false)?;
     let (digester, setting) = (digester(bench), setting(bench));
-    digest.load(bench, &digester, setting)?;
+    digest.loading.load(bench, &digester, setting)?;
     digest.compare(bench, &digester, setting, CYCLES)
 }
 
@@ -170,7 +188,7 @@ fn settings_can_be_changed(bench: &mut Bench) -> Result<()> {
     let digest = Digest::new(bench)?;
     for _ in 0..100 {
         let (digester, setting) = (digester(bench), setting(bench));
-        digest.load(bench, &digester, setting)?;
+        digest.loading.load(bench, &digester, setting)?;
         digest.compare(bench, &digester, setting, RUN_CYCLES)?;
     }
     Ok(())

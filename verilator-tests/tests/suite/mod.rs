@@ -30,6 +30,7 @@ pub(crate) mod sample;
 pub(crate) mod slice;
 pub(crate) mod sweeper;
 pub(crate) mod table;
+pub(crate) mod tally;
 pub(crate) mod traffic;
 pub(crate) mod xor;
 
@@ -96,6 +97,7 @@ pub(crate) const BLOCKS: &[Block] = &[
     framer::FRAMER_128,
     flow_digest::BLOCK,
     bucket_sums::BLOCK,
+    tally::BLOCK,
     map::MARKS,
     map::MAP,
     counters::BLOCK,
