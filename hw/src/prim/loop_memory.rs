@@ -27,12 +27,12 @@ pub struct LoopMemory<const W: usize, const A: usize, const E: usize> {
     /// The low end of its word as the RAM held it, [`LOOP_EARLY`] cycles later: without what the [`LOOP_BEHIND`]
     /// accesses before wrote.
     pub early_word: Signal<Out, Bits<E>>,
-    /// Its word, one cycle before `word`: without what the two accesses before make of it.
+    /// Its word, one cycle before `word`: without what the access before makes of it.
     pub late_word: Signal<Out, Bits<W>>,
     /// Its word, [`LOOP_LATENCY`] cycles later.
     pub word: Signal<Out, Bits<W>>,
-    /// With `word`: whether the last access was to the same place, and the one before that.
-    pub repeats: Signal<Out, Bits<2>>,
+    /// With `late_word`: whether the access before is to the same place.
+    pub follows: Signal<Out, Bit>,
     /// The place that `word` belongs to gets a new word at this clock.
     pub write: Signal<In, Bit>,
     /// The new word.
@@ -43,10 +43,10 @@ pub struct LoopMemory<const W: usize, const A: usize, const E: usize> {
     /// Whether the access one, two, ... before this one was to the same place; one row a stage.
     near1: [DFF<Bit>; 4],
     near2: [DFF<Bit>; 3],
-    near3: [DFF<Bit>; 2],
-    near4: DFF<Bits<2>>,
-    /// Nearest pair, as `repeats` has it.
-    near3_bits: Signal<Local, Bits<2>>,
+    near3: DFF<Bit>,
+    /// Whether what is written is for the access whose word comes out, or the one behind it.
+    is_for_word: DFF<Bit>,
+    is_for_late: DFF<Bit>,
     written: DFF<Bit>,
     written_word: DFF<Bits<W>>,
     /// Taken along before the RAM has answered.
@@ -55,13 +55,24 @@ pub struct LoopMemory<const W: usize, const A: usize, const E: usize> {
     caught2: DFF<Bit>,
     caught2_word: DFF<Bits<W>>,
     word3: DFF<Bits<W>>,
+    late: Signal<Local, Bits<W>>,
     word4: DFF<Bits<W>>,
 }
 
 impl<const W: usize, const A: usize, const E: usize> Logic for LoopMemory<W, A, E> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, near4, written, written_word, caught1, caught1_word);
+        dff_setup!(
+            self,
+            clock,
+            near3,
+            is_for_word,
+            is_for_late,
+            written,
+            written_word,
+            caught1,
+            caught1_word
+        );
         dff_setup!(self, clock, caught2, caught2_word, word3, word4);
         for k in 0..5 {
             self.place[k].clock.next = self.clock.val();
@@ -71,9 +82,6 @@ impl<const W: usize, const A: usize, const E: usize> Logic for LoopMemory<W, A, 
         }
         for k in 0..3 {
             self.near2[k].clock.next = self.clock.val();
-        }
-        for k in 0..2 {
-            self.near3[k].clock.next = self.clock.val();
         }
         self.place[0].d.next = self.address.val();
         for k in 1..5 {
@@ -85,15 +93,10 @@ impl<const W: usize, const A: usize, const E: usize> Logic for LoopMemory<W, A, 
         for k in 0..3 {
             self.near2[k].d.next = self.near1[k].q.val();
         }
-        for k in 0..2 {
-            self.near3[k].d.next = self.near2[k].q.val();
-        }
-        self.near3_bits.next = 0.into();
-        for k in 0..2 {
-            self.near3_bits.next = self.near3_bits.val().replace_bit(k, self.near3[k].q.val());
-        }
-        self.near4.d.next = self.near3_bits.val();
-        self.repeats.next = self.near4.q.val();
+        self.near3.d.next = self.near2[0].q.val();
+        self.follows.next = self.near3.q.val();
+        self.is_for_word.d.next = self.write.val() & self.near3.q.val();
+        self.is_for_late.d.next = self.write.val() & self.near2[1].q.val();
 
         self.memory.clock.next = self.clock.val();
         self.memory.read_address.next = self.address.val();
@@ -120,13 +123,14 @@ impl<const W: usize, const A: usize, const E: usize> Logic for LoopMemory<W, A, 
         if self.written.q.val() & self.near2[2].q.val() {
             self.word3.d.next = self.written_word.q.val();
         }
-        self.late_word.next = self.word3.q.val();
-        self.word4.d.next = self.word3.q.val();
-        if self.written.q.val() & self.near3[1].q.val() {
-            self.word4.d.next = self.written_word.q.val();
+        self.late.next = self.word3.q.val();
+        if self.is_for_late.q.val() {
+            self.late.next = self.written_word.q.val();
         }
+        self.late_word.next = self.late.val();
+        self.word4.d.next = self.late.val();
         self.word.next = self.word4.q.val();
-        if self.written.q.val() & self.near4.q.val().get_bit(0) {
+        if self.is_for_word.q.val() {
             self.word.next = self.written_word.q.val();
         }
     }

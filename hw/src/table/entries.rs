@@ -13,7 +13,7 @@
 //! bucket decides that, and the look-up of the bucket runs beside that of the tag.
 //!
 //! Timing: inputs go straight to RAM addresses and comparisons, and should come from registers. Tags take 4
-//! cycles; the entry leaves 4 later, one LUT level behind registers, the verdict two.
+//! cycles; the entry leaves 4 later, one LUT level behind registers, the verdict as registers.
 
 use super::same_flow::{SameFlow, SAME_FLOW_LATENCY};
 use super::tags::{Tags, TAGS_LATE, TAGS_LATENCY};
@@ -28,7 +28,7 @@ pub const LATE: usize = TAGS_LATE;
 
 // Widths and cycles in a kernel are plain numbers.
 const _: () = assert!(KEY_BITS == 313 && ENTRY_BITS == 1296 && LATENCY == 8 && LATE == 3);
-const _: () = assert!(LOOP_BEHIND == 5 && LOOP_EARLY + SAME_FLOW_LATENCY == LOOP_LATENCY);
+const _: () = assert!(LOOP_BEHIND == 5 && LOOP_EARLY + SAME_FLOW_LATENCY + 1 == LOOP_LATENCY);
 
 /// 2^S sets of four entries; T is the rest of a flow id, V is T + 1, A is S + 2.
 #[derive(LogicBlock)]
@@ -73,10 +73,10 @@ pub struct Table<const S: usize, const T: usize, const V: usize, const A: usize>
     pub out_id: Signal<Out, Bits<40>>,
     /// What lies there.
     pub out_entry: Signal<Out, Bits<1296>>,
-    /// The same a cycle earlier, without what the two requests before make of it.
+    /// The same a cycle earlier, without what the request before makes of it.
     pub late_entry: Signal<Out, Bits<1296>>,
-    /// With the answer: whether the last request was about the same place, and the one before that.
-    pub out_repeats: Signal<Out, Bits<2>>,
+    /// With that: whether the request before is about the same place.
+    pub late_follows: Signal<Out, Bit>,
     /// The answer's entry changes at this clock; only if it was found or made.
     pub write: Signal<In, Bit>,
     /// To this.
@@ -89,9 +89,9 @@ pub struct Table<const S: usize, const T: usize, const V: usize, const A: usize>
     compare: SameFlow,
     /// A request against the five before it: they may have made what it finds.
     compare_made: [SameFlow; 5],
-    keyed: [DFF<Bit>; 8],
+    keyed: [DFF<Bit>; 7],
     /// From `late_makes` on.
-    makes: [DFF<Bit>; 5],
+    makes: [DFF<Bit>; 4],
     named: [DFF<Bit>; 5],
     /// Tags asked for, or held by the named place as the RAM has it; from the tags on.
     tag: [DFF<Bits<T>>; 6],
@@ -103,16 +103,19 @@ pub struct Table<const S: usize, const T: usize, const V: usize, const A: usize>
     /// Made and its place.
     made_before: [DFF<Bit>; 5],
     valid: [DFF<Bit>; 4],
-    found: [DFF<Bit>; 4],
+    found: [DFF<Bit>; 3],
     freed: [DFF<Bit>; 4],
+    same_as3: [DFF<Bit>; 5],
     same_as4: [DFF<Bit>; 5],
     same_as5: [DFF<Bit>; 5],
     made_by5: [DFF<Bit>; 5],
     /// Made by one of the five before, and whether that one has our key.
-    is_fresh: [DFF<Bit>; 3],
-    is_fresh_same: [DFF<Bit>; 3],
+    is_fresh: [DFF<Bit>; 2],
+    is_fresh_same: [DFF<Bit>; 2],
     same: Signal<Local, Bit>,
     is_found: Signal<Local, Bit>,
+    found8: DFF<Bit>,
+    full8: DFF<Bit>,
 }
 
 impl<const S: usize, const T: usize, const V: usize, const A: usize> Default for Table<S, T, V, A> {
@@ -143,7 +146,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Default for
             out_id: Default::default(),
             out_entry: Default::default(),
             late_entry: Default::default(),
-            out_repeats: Default::default(),
+            late_follows: Default::default(),
             write: Default::default(),
             write_entry: Default::default(),
             tags: Default::default(),
@@ -163,6 +166,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Default for
             valid: many(),
             found: many(),
             freed: many(),
+            same_as3: many(),
             same_as4: many(),
             same_as5: many(),
             made_by5: many(),
@@ -170,6 +174,8 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Default for
             is_fresh_same: many(),
             same: Default::default(),
             is_found: Default::default(),
+            found8: Default::default(),
+            full8: Default::default(),
         }
     }
 }
@@ -177,7 +183,8 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Default for
 impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for Table<S, T, V, A> {
     #[hdl_gen]
     fn update(&mut self) {
-        for k in 0..8 {
+        dff_setup!(self, clock, found8, full8);
+        for k in 0..7 {
             self.keyed[k].clock.next = self.clock.val();
         }
         for k in 0..6 {
@@ -185,23 +192,26 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for T
             self.tag[k].clock.next = self.clock.val();
         }
         for k in 0..5 {
-            self.makes[k].clock.next = self.clock.val();
             self.named[k].clock.next = self.clock.val();
             self.compare_made[k].clock.next = self.clock.val();
             self.place_before[k].clock.next = self.clock.val();
             self.made_before[k].clock.next = self.clock.val();
+            self.same_as3[k].clock.next = self.clock.val();
             self.same_as4[k].clock.next = self.clock.val();
             self.same_as5[k].clock.next = self.clock.val();
             self.made_by5[k].clock.next = self.clock.val();
         }
         for k in 0..4 {
             self.valid[k].clock.next = self.clock.val();
-            self.found[k].clock.next = self.clock.val();
+            self.makes[k].clock.next = self.clock.val();
             self.freed[k].clock.next = self.clock.val();
         }
-        for k in 0..3 {
+        for k in 0..2 {
             self.is_fresh[k].clock.next = self.clock.val();
             self.is_fresh_same[k].clock.next = self.clock.val();
+        }
+        for k in 0..3 {
+            self.found[k].clock.next = self.clock.val();
             self.own_tag[k].clock.next = self.clock.val();
         }
         self.compare.clock.next = self.clock.val();
@@ -231,8 +241,10 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for T
         self.freed[0].d.next = self.tags.out_freed.val();
         for k in 1..4 {
             self.valid[k].d.next = self.valid[k - 1].q.val();
-            self.found[k].d.next = self.found[k - 1].q.val();
             self.freed[k].d.next = self.freed[k - 1].q.val();
+        }
+        for k in 1..3 {
+            self.found[k].d.next = self.found[k - 1].q.val();
         }
 
         // What lies there.
@@ -242,7 +254,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for T
         self.entries.write_word.next = self.write_entry.val();
         self.out_entry.next = self.entries.word.val();
         self.late_entry.next = self.entries.late_word.val();
-        self.out_repeats.next = self.entries.repeats.val();
+        self.late_follows.next = self.entries.follows.val();
 
         // Whose it is: by the key in the RAM, unless one of the five requests before made it.
         self.key[0].d.next = self.in_key.val();
@@ -252,11 +264,13 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for T
         self.keyed[0].d.next = self.in_keyed.val();
         self.makes[0].d.next = self.late_makes.val();
         self.named[0].d.next = self.in_named.val();
-        for k in 1..8 {
+        for k in 1..7 {
             self.keyed[k].d.next = self.keyed[k - 1].q.val();
         }
-        for k in 1..5 {
+        for k in 1..4 {
             self.makes[k].d.next = self.makes[k - 1].q.val();
+        }
+        for k in 1..5 {
             self.named[k].d.next = self.named[k - 1].q.val();
         }
         self.tag[0].d.next = self.tags.out_tag.val();
@@ -268,7 +282,8 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for T
         for k in 0..5 {
             self.compare_made[k].a.next = self.key[0].q.val();
             self.compare_made[k].b.next = self.key[k + 1].q.val();
-            self.same_as4[k].d.next = self.compare_made[k].same.val();
+            self.same_as3[k].d.next = self.compare_made[k].same.val();
+            self.same_as4[k].d.next = self.same_as3[k].q.val();
             self.same_as5[k].d.next = self.same_as4[k].q.val();
             self.made_by5[k].d.next =
                 (self.place.val() == self.place_before[k].q.val()) & self.made_before[k].q.val();
@@ -285,20 +300,22 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for T
                 }
             }
         }
+        self.is_fresh[1].d.next = self.is_fresh[0].q.val();
+        self.is_fresh_same[1].d.next = self.is_fresh_same[0].q.val();
         for k in 1..3 {
-            self.is_fresh[k].d.next = self.is_fresh[k - 1].q.val();
-            self.is_fresh_same[k].d.next = self.is_fresh_same[k - 1].q.val();
             self.own_tag[k].d.next = self.own_tag[k - 1].q.val();
         }
         self.same.next = self.compare.same.val();
-        if self.is_fresh[2].q.val() {
-            self.same.next = self.is_fresh_same[2].q.val();
+        if self.is_fresh[1].q.val() {
+            self.same.next = self.is_fresh_same[1].q.val();
         }
-        self.is_found.next = self.found[3].q.val() & (self.same.val() | !self.keyed[7].q.val());
+        self.is_found.next = self.found[2].q.val() & (self.same.val() | !self.keyed[6].q.val());
+        self.found8.d.next = self.is_found.val();
+        self.full8.d.next = self.makes[3].q.val() & !self.made_before[2].q.val() & !self.is_found.val();
         self.out_valid.next = self.valid[3].q.val();
-        self.out_found.next = self.is_found.val();
+        self.out_found.next = self.found8.q.val();
         self.out_made.next = self.made_before[3].q.val();
-        self.out_full.next = self.makes[4].q.val() & !self.made_before[3].q.val() & !self.is_found.val();
+        self.out_full.next = self.full8.q.val();
         self.out_freed.next = self.freed[3].q.val();
         self.out_place.next = self.place_before[3].q.val();
         self.out_id.next = (bit_cast::<40, A>(self.place_before[3].q.val() >> 2) << self.tag_bits.val())

@@ -280,6 +280,7 @@ fn memory_holds(bench: &mut Bench) -> Result<()> {
 fn changes_are_seen(bench: &mut Bench) -> Result<()> {
     let (address, early_word) = (bench.input::<u8>("address")?, bench.port::<u64>("early_word")?);
     let (word, write) = (bench.port::<u64>("word")?, bench.input::<bool>("write")?);
+    let (late_word, follows) = (bench.port::<u64>("late_word")?, bench.port::<bool>("follows")?);
     let write_word = bench.input::<u64>("write_word")?;
     let (places_count, density) = (bench.random().u8(1..=8), bench.random().u8(..));
     let mut model = [None; 1 << LOOP_ADDRESS_BITS];
@@ -294,6 +295,14 @@ fn changes_are_seen(bench: &mut Bench) -> Result<()> {
             let touched = places.iter().skip(prim::LOOP_EARLY).take(prim::LOOP_BEHIND).any(|p| *p == early);
             if let (Some(expected), false) = (model[usize::from(early)], touched) {
                 expect_same("the early word", early_word.get(), expected & LOOP_EARLY_MASK)?;
+            }
+        }
+        // The model lacks what becomes of the word that comes out now.
+        if let Some(now) = places.get(prim::LOOP_LATENCY - 1) {
+            let late = places[prim::LOOP_LATENCY - 2];
+            expect_same("whether it follows", follows.get(), late == *now)?;
+            if let Some(expected) = model[usize::from(late)] {
+                expect_same("the late word", late_word.get(), expected)?;
             }
         }
         write.set(false);

@@ -7,18 +7,25 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
     #[hdl_gen]
     fn update(&mut self) {
         dff_setup!(self, clock, valid9, outcome9, found9, freed9, place9, changed9, first9, created9);
-        dff_setup!(self, clock, id9, before9, after9);
-        for k in 0..9 {
+        dff_setup!(self, clock, id9, before9, after9, has_cookie, sends, upserts, deletes, may_be_row);
+        dff_setup!(self, clock, may_rename, may_write, begins, is_window, is_partial, is_record, asks);
+        dff_setup!(self, clock, ends_named, less, less7, base7, base_less7, took, counted, stated);
+        dff_setup!(self, clock, late_start, is_last, whole, moves);
+        for k in 0..8 {
             self.word[k].clock.next = self.clock.val();
         }
         for k in 0..3 {
             self.keyed[k].clock.next = self.clock.val();
+            self.follow[k].clock.next = self.clock.val();
+            self.is_later[k].clock.next = self.clock.val();
+            self.is_equal[k].clock.next = self.clock.val();
+            self.fits[k].clock.next = self.clock.val();
+        }
+        for k in 0..2 {
+            self.is_under[k].clock.next = self.clock.val();
         }
         for k in 0..5 {
             self.asked[k].clock.next = self.clock.val();
-        }
-        for k in 0..2 {
-            self.wrote[k].clock.next = self.clock.val();
         }
 
         // To the table.
@@ -34,7 +41,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
         self.held_flows.in_watches.next = self.in_watches.val();
         self.held_flows.in_frees.next = self.in_frees.val();
         self.word[0].d.next = self.in_word.val();
-        for k in 1..9 {
+        for k in 1..8 {
             self.word[k].d.next = self.word[k - 1].q.val();
         }
         self.keyed[0].d.next = self.in_keyed.val();
@@ -64,214 +71,258 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
             self.asked[k].d.next = self.asked[k - 1].q.val();
         }
 
-        // What differs: from the entry as it is before two commands, and from these.
+        // A cycle before the entry: what is asked for.
+        self.coming.next = self.word[6].q.val();
+        self.wish.next = self.asked[3].q.val();
+        self.coming_groups.next = self.coming.val().get_bits::<8>(self.groups_at.val().index());
+        self.coming_cookie.next = self.coming.val().get_bits::<32>(self.cookie_at.val().index());
+        // A group has two parts where a packet moves half of it, or COMPACT has no lifetime.
+        self.coming_whole.next = bit_cast::<14, 8>(self.coming_groups.val())
+            | (bit_cast::<14, 1>(self.coming_groups.val().get_bit(1).into()) << 12)
+            | (bit_cast::<14, 1>(self.coming_groups.val().get_bit(3).into()) << 13);
+        self.whole.d.next = self.coming_whole.val();
+        self.moves.d.next = self.coming_whole.val();
+        if self.wish.val().get_bit(11) {
+            self.moves.d.next = 9.into();
+        }
+        if self.wish.val().get_bit(12) {
+            self.moves.d.next = 2.into();
+        }
+        if self.wish.val().get_bit(13) {
+            self.moves.d.next = 4096.into();
+        }
+        self.has_cookie.d.next = self.coming_cookie.val().any();
+        self.sends.d.next = self.coming_groups.val() & self.replicate.val();
+        self.coming_upserts.next = self.wish.val().get_bit(6) & self.wish.val().get_bit(4);
+        self.upserts.d.next = self.coming_upserts.val();
+        self.deletes.d.next = self.wish.val().get_bit(7) & self.wish.val().get_bit(4);
+        self.may_be_row.d.next =
+            self.coming_upserts.val() & self.wish.val().get_bit(1) & self.wish.val().get_bit(5);
+        self.may_rename.d.next = self.coming_upserts.val() & self.wish.val().get_bit(3);
+        self.may_write.d.next = self.coming_upserts.val() & !self.wish.val().get_bit(3);
+        self.begins.d.next = self.wish.val().get_bit(0) | self.wish.val().get_bit(2);
+        self.is_window.d.next = self.wish.val().get_bit(12) | self.wish.val().get_bit(13);
+        self.is_partial.d.next = self.wish.val().get_bits::<4>(10).any();
+        self.is_record.d.next = self.wish.val().get_bits::<6>(8).any();
+        self.asks.d.next = self.coming_upserts.val()
+            | (self.wish.val().get_bit(7) & self.wish.val().get_bit(4))
+            | self.wish.val().get_bits::<6>(8).any();
+        self.ends_named.d.next = self.wish.val().get_bit(9) & self.wish.val().get_bit(14);
+
+        // What differs from the entry, and from the command before, which may be about the same flow.
         self.with_entry.clock.next = self.clock.val();
-        self.with_entry.a.next = self.word[6].q.val();
+        self.with_entry.a.next = self.coming.val();
         self.with_entry.b.next = self.held_flows.late_entry.val();
         self.with_last.clock.next = self.clock.val();
-        self.with_last.a.next = self.word[6].q.val();
+        self.with_last.a.next = self.coming.val();
         self.with_last.b.next = self.word[7].q.val();
-        self.with_second.clock.next = self.clock.val();
-        self.with_second.a.next = self.word[6].q.val();
-        self.with_second.b.next = self.word[8].q.val();
-        self.wrote_last.next = 0.into();
-        if self.held_flows.out_repeats.val().get_bit(0) {
-            self.wrote_last.next = self.wrote[0].q.val();
+
+        // Its stamp against each that the entry may have: the one it has, one more if the command before
+        // counts, and that one's own. The base is compared with a version, of short records one less than
+        // theirs with its low end.
+        self.less.d.next = self.word[4].q.val().get_bits::<48>(self.version_at.val().index()) - 1;
+        self.base.next = self.less.q.val();
+        if self.asked[2].q.val().get_bit(10) {
+            self.base.next = self.word[5].q.val().get_bits::<48>(self.ended_at.val().index());
         }
-        self.wrote_second.next = 0.into();
-        if self.held_flows.out_repeats.val().get_bit(1) {
-            self.wrote_second.next = self.wrote[1].q.val() & !self.wrote_last.val();
+        self.less7.d.next = self.less.q.val();
+        self.base7.d.next = self.base.val();
+        self.base_less7.d.next = self.base.val() - 1;
+        self.own.next = self.coming.val().get_bits::<48>(self.version_at.val().index());
+        self.late.next = self.held_flows.late_entry.val().get_bits::<48>(self.version_at.val().index());
+        self.last.next = self.word[7].q.val().get_bits::<48>(self.version_at.val().index());
+        self.follow[0].d.next = self.late.val() + 1;
+        self.follow[1].d.next = self.late.val() + 2;
+        self.follow[2].d.next = self.last.val() + 1;
+        self.is_later[0].d.next = self.own.val() > self.late.val();
+        self.is_later[1].d.next = self.own.val().any()
+            & ((self.less7.q.val() > self.late.val()) | (self.late.val() == self.all_ones.val()));
+        self.is_later[2].d.next = self.own.val() > self.last.val();
+        self.is_equal[0].d.next = self.own.val() == self.late.val();
+        self.is_equal[1].d.next = self.less7.q.val() == self.late.val();
+        self.is_equal[2].d.next = self.own.val() == self.last.val();
+        self.near_base[0].next = self.base7.q.val() ^ self.late.val();
+        self.near_base[1].next = self.base_less7.q.val() ^ self.late.val();
+        self.near_base[2].next = self.base7.q.val() ^ self.last.val();
+        for k in 0..3 {
+            self.fits[k].d.next = !self.near_base[k].val().get_bits::<16>(0).any()
+                & !(self.wish.val().get_bit(10) & self.near_base[k].val().get_bits::<32>(16).any());
         }
-        self.differs.next = (self.with_last.differs.val() & self.wrote_last.val())
-            | (self.with_second.differs.val() & self.wrote_second.val())
-            | (self.with_entry.differs.val() & !self.wrote_last.val() & !self.wrote_second.val());
+        self.coming_term.next = self.coming.val().get_bits::<32>(self.term_at.val().index());
+        self.is_under[0].d.next = self.coming_term.val()
+            < self.held_flows.late_entry.val().get_bits::<32>(self.term_at.val().index());
+        self.is_under[1].d.next =
+            self.coming_term.val() < self.word[7].q.val().get_bits::<32>(self.term_at.val().index());
+
+        self.late_start.d.next = self.coming.val().get_bits::<32>(self.incarnation_at.val().index())
+            != self.held_flows.late_entry.val().get_bits::<32>(self.incarnation_at.val().index());
 
         // The command and its entry.
         self.now.next = self.word[7].q.val();
         self.flags.next = self.asked[4].q.val();
         self.groups.next = self.now.val().get_bits::<8>(self.groups_at.val().index());
-        self.has_cookie.next = self.now.val().get_bits::<32>(self.cookie_at.val().index()).any();
         self.old.next = self.held_flows.out_entry.val();
         self.old_flags.next = self.old.val().get_bits::<7>(self.flags_at.val().index());
         self.old_groups.next = self.old.val().get_bits::<8>(self.groups_at.val().index());
+        self.old_version.next = self.old.val().get_bits::<48>(self.version_at.val().index());
         self.is_found.next = self.held_flows.out_found.val();
         self.is_made.next = self.held_flows.out_made.val();
         self.is_live.next = self.is_found.val() & self.old_flags.val().get_bit(0);
-        self.same_key.next = !self.differs.val().get_bit(8);
+        self.differs.next = (self.with_last.differs.val() & self.took.q.val())
+            | (self.with_entry.differs.val() & !self.took.q.val());
+        self.other_term.next = self.differs.val().get_bit(10);
+        self.unlike.next = !self.old_flags.val().get_bit(0) | self.differs.val().get_bit(8);
+        self.other_life.next = self.differs.val().get_bit(9) & !self.other_term.val();
         self.absent.next = self.groups.val() & !self.old_groups.val();
         self.group_differs.next = self.differs.val().get_bits::<8>(0);
         if self.differs.val().get_bit(12) {
             self.group_differs.next = self.group_differs.val() | 2;
         }
+        self.clock_now.next = self.now.val().get_bits::<48>(self.version_at.val().index());
+        self.next.next = self.follow[0].q.val();
+        self.is_behind.next = self.is_later[0].q.val();
+        self.is_same_version.next = self.is_equal[0].q.val();
+        self.is_on_base.next = self.fits[0].q.val();
+        if self.counted.q.val() {
+            self.next.next = self.follow[1].q.val();
+            self.is_behind.next = self.is_later[1].q.val();
+            self.is_same_version.next = self.is_equal[1].q.val();
+            self.is_on_base.next = self.fits[1].q.val();
+        }
+        if self.stated.q.val() {
+            self.next.next = self.follow[2].q.val();
+            self.is_behind.next = self.is_later[2].q.val();
+            self.is_same_version.next = self.is_equal[2].q.val();
+            self.is_on_base.next = self.fits[2].q.val();
+        }
+        self.is_under_term.next = self.is_under[0].q.val();
+        if self.took.q.val().get_bit(10) {
+            self.is_under_term.next = self.is_under[1].q.val();
+        }
 
-        // What it does.
-        self.upserts.next = self.flags.val().get_bit(6) & self.flags.val().get_bit(4);
-        self.deletes.next = self.flags.val().get_bit(7) & self.flags.val().get_bit(4);
-        self.is_row.next = self.is_found.val()
-            & self.flags.val().get_bit(1)
-            & self.flags.val().get_bit(5)
-            & !self.differs.val().get_bit(11);
-        self.is_remade.next = self.upserts.val() & self.flags.val().get_bit(3) & !self.is_row.val();
-        self.writes_flow.next = self.upserts.val() & !self.is_row.val() & !self.is_remade.val();
-        self.renews.next = self.writes_flow.val()
+        // What a command does.
+        self.is_row.next = self.is_found.val() & self.may_be_row.q.val() & !self.differs.val().get_bit(11);
+        self.is_open.next = self.may_write.q.val() & !self.is_row.val();
+        self.renews.next = self.is_open.val()
             & (self.is_made.val()
-                | (self.is_found.val()
-                    & (!self.is_live.val()
-                        | !self.same_key.val()
-                        | self.flags.val().get_bit(0)
-                        | self.flags.val().get_bit(2)
-                        | (self.differs.val().get_bit(9) & !self.differs.val().get_bit(10)))));
-        self.changes.next = self.writes_flow.val() & self.is_found.val() & !self.renews.val();
-        self.adds.next = self.upserts.val()
-            & self.is_row.val()
-            & self.is_live.val()
-            & self.same_key.val()
-            & self.absent.val().any();
-        self.loses.next = self.upserts.val() & self.is_row.val() & !self.adds.val();
-        self.renames.next = self.is_remade.val() & self.is_live.val() & self.same_key.val();
-        self.ends.next = self.deletes.val() & self.is_live.val() & !self.differs.val().get_bit(9);
-        self.allowed.next = 0.into();
+                | (self.is_found.val() & (self.unlike.val() | self.begins.q.val() | self.other_life.val())));
+        self.changes.next = self.is_open.val()
+            & self.is_found.val()
+            & !self.unlike.val()
+            & !self.begins.q.val()
+            & !self.other_life.val();
+        self.completes.next = self.is_row.val() & !self.unlike.val();
+        self.adds.next = self.completes.val() & self.absent.val().any();
+        self.renames.next =
+            self.may_rename.q.val() & !self.is_row.val() & self.is_found.val() & !self.unlike.val();
+        self.ends.next = self.deletes.q.val() & self.is_live.val() & !self.differs.val().get_bit(9);
+        self.is_written.next = self.is_open.val() & (self.is_made.val() | self.is_found.val());
+        self.sent.next = 0.into();
+        self.news.next = self.sends.q.val() & (self.absent.val() | self.group_differs.val());
+        self.fills.next = self.sends.q.val() & self.absent.val();
         if self.changes.val() {
-            self.allowed.next = self.groups.val();
+            self.sent.next = self.news.val();
         }
-        if self.adds.val() {
-            self.allowed.next = self.absent.val();
+        if self.completes.val() {
+            self.sent.next = self.fills.val();
         }
-        self.sent.next = (self.absent.val() | (self.groups.val() & self.group_differs.val()))
-            & self.allowed.val()
-            & self.replicate.val();
         // Records of peers are not sent on.
-        self.advances.next = self.sent.val().any();
+        self.advances.next =
+            (self.changes.val() & self.news.val().any()) | (self.completes.val() & self.fills.val().any());
         self.stamps.next = self.renews.val() | self.ends.val();
-
-        // The stamp: one more, or the clock if it is further.
-        self.old_low.next = self.old.val().get_bits::<24>(self.version_at.val().index());
-        self.old_high.next = self.old.val().get_bits::<24>(self.version_high_at.val().index());
-        self.clock_low.next = self.now.val().get_bits::<24>(self.version_at.val().index());
-        self.clock_high.next = self.now.val().get_bits::<24>(self.version_high_at.val().index());
-        self.is_behind.next = (self.clock_high.val() > self.old_high.val())
-            | ((self.clock_high.val() == self.old_high.val()) & (self.clock_low.val() > self.old_low.val()));
-        self.is_same_version.next =
-            (self.clock_high.val() == self.old_high.val()) & (self.clock_low.val() == self.old_low.val());
-        self.next_low.next = self.old_low.val() + 1;
-        self.next_high.next = self.old_high.val();
-        if self.old_low.val() == self.all_ones.val() {
-            self.next_high.next = self.old_high.val() + 1;
-        }
 
         // What a record of a peer does: acceptance by base or stamp.
         self.is_full.next = self.flags.val().get_bit(8);
         self.is_end.next = self.flags.val().get_bit(9);
         self.is_update.next = self.flags.val().get_bit(10);
-        self.is_window.next = self.flags.val().get_bit(12) | self.flags.val().get_bit(13);
-        self.is_partial.next = self.is_update.val() | self.flags.val().get_bit(11) | self.is_window.val();
-        self.is_record.next = self.is_full.val() | self.is_end.val() | self.is_partial.val();
-        self.now_term.next = self.now.val().get_bits::<32>(self.term_at.val().index());
-        self.old_term.next = self.old.val().get_bits::<32>(self.term_at.val().index());
-        self.is_older.next = (self.now_term.val() < self.old_term.val())
-            | (!self.differs.val().get_bit(10) & !self.is_behind.val() & !self.is_same_version.val());
-        self.is_tie.next = !self.differs.val().get_bit(10) & self.is_same_version.val();
-        self.base.next = self.now.val().get_bits::<48>(self.ended_at.val().index());
-        self.old_version.next = self.old.val().get_bits::<48>(self.version_at.val().index());
-        self.has_base.next = self.is_live.val() & !self.differs.val().get_bit(10);
-        if self.is_update.val() {
-            self.has_base.next = self.has_base.val() & (self.base.val() == self.old_version.val());
-        } else {
-            self.has_base.next = self.has_base.val()
-                & (self.next_low.val().get_bits::<16>(0) == self.clock_low.val().get_bits::<16>(0));
-        }
-        self.is_malformed.next = self.is_partial.val()
-            & self.has_base.val()
+        self.is_older.next = self.is_under_term.val()
+            | (!self.other_term.val() & !self.is_behind.val() & !self.is_same_version.val());
+        // A tombstone of the same stamp is the newer truth, unless this copy is known to be wrong.
+        self.is_tie.next = !self.other_term.val()
+            & self.is_same_version.val()
+            & !self.flags.val().get_bit(1)
+            & (!self.old_flags.val().get_bit(0) | self.flags.val().get_bit(2));
+        self.has_base.next = self.is_partial.q.val()
+            & self.is_found.val()
+            & self.old_flags.val().get_bit(0)
+            & !self.other_term.val()
+            & self.is_on_base.val();
+        self.is_malformed.next = self.has_base.val()
             & ((self.is_update.val()
                 & (self.now.val().get_bit(self.family_at.val().index())
                     != self.old.val().get_bit(self.family_at.val().index())))
-                | (self.is_window.val() & !self.old_groups.val().get_bit(1)));
-        self.amends.next = self.is_partial.val()
-            & self.has_base.val()
-            & !self.is_malformed.val()
-            & (!self.is_update.val() | self.is_behind.val());
-        self.partial.next = 2.into();
-        if self.is_update.val() {
-            self.partial.next = self.groups.val();
+                | (self.is_window.q.val() & !self.old_groups.val().get_bit(1)));
+        self.amends.next =
+            self.has_base.val() & !self.is_malformed.val() & (!self.is_update.val() | self.is_behind.val());
+        self.other_start.next = self.late_start.q.val();
+        if self.is_last.q.val() {
+            self.other_start.next = self.now.val().get_bits::<32>(self.incarnation_at.val().index())
+                != self.after9.q.val().get_bits::<32>(self.incarnation_at.val().index());
         }
-        if self.flags.val().get_bit(11) {
-            self.partial.next = self.old_groups.val() & 9;
-        }
-        self.is_equal.next = self.is_live.val()
-            & self.same_key.val()
-            & (self.now.val().get_bits::<32>(self.incarnation_at.val().index())
-                == self.old.val().get_bits::<32>(self.incarnation_at.val().index()))
-            & !((self.groups.val() ^ self.old_groups.val()) & self.replicate.val()).any()
-            & !(self.groups.val() & self.group_differs.val() & self.replicate.val()).any();
-        self.equals.next =
-            self.is_full.val() & self.is_found.val() & !self.is_older.val() & self.is_equal.val();
-        // A tombstone of the same stamp is the newer truth, unless this copy is known to be wrong.
-        self.replaces.next = self.is_full.val()
-            & (self.is_made.val()
-                | (self.is_found.val()
-                    & !self.is_older.val()
-                    & !self.is_equal.val()
-                    & !(self.is_tie.val()
-                        & !self.flags.val().get_bit(1)
-                        & (!self.is_live.val() | self.flags.val().get_bit(2)))));
-        self.creates.next = self.replaces.val()
-            & (self.is_made.val()
-                | !self.is_live.val()
-                | !self.same_key.val()
-                | (self.now.val().get_bits::<32>(self.incarnation_at.val().index())
-                    != self.old.val().get_bits::<32>(self.incarnation_at.val().index())));
+        self.unequal_groups.next = ((self.groups.val() ^ self.old_groups.val()) & self.replicate.val())
+            | (self.sends.q.val() & self.group_differs.val());
+        self.is_unequal.next = self.unlike.val() | self.other_start.val() | self.unequal_groups.val().any();
+        self.is_newer.next = self.is_full.val() & self.is_found.val() & !self.is_older.val();
+        self.brings.next = self.is_full.val() & self.is_made.val();
+        self.equals.next = self.is_newer.val() & !self.is_unequal.val();
+        self.replaces.next =
+            self.brings.val() | (self.is_newer.val() & !self.is_tie.val() & self.is_unequal.val());
+        // What a FULL states holds either way, but for an unequal tie.
+        self.states.next =
+            self.brings.val() | (self.is_newer.val() & (!self.is_tie.val() | !self.is_unequal.val()));
+        self.creates.next = self.brings.val()
+            | (self.is_newer.val() & !self.is_tie.val() & (self.unlike.val() | self.other_start.val()));
         self.buries.next =
             self.is_end.val() & (self.is_made.val() | (self.is_live.val() & !self.is_older.val()));
         // An end that is known takes the later stamp, if it came by key.
-        self.restates.next = self.is_end.val()
-            & self.flags.val().get_bit(14)
+        self.restates.next = self.ends_named.q.val()
             & self.is_found.val()
-            & !self.is_live.val()
+            & !self.old_flags.val().get_bit(0)
             & !self.is_older.val();
         self.is_stale.next = (self.is_full.val()
             & self.is_found.val()
-            & !self.equals.val()
-            & !self.replaces.val())
+            & (self.is_older.val() | (self.is_tie.val() & self.is_unequal.val())))
             | (self.is_update.val() & self.has_base.val() & !self.is_malformed.val() & !self.amends.val())
             | (self.is_end.val()
                 & self.is_found.val()
                 & self.is_older.val()
-                & (self.is_live.val() | self.flags.val().get_bit(14)));
+                & (self.old_flags.val().get_bit(0) | self.flags.val().get_bit(14)));
         self.paints.next = self.is_found.val()
             & (self.is_full.val()
                 | self.amends.val()
-                | (self.is_end.val() & (self.is_live.val() | self.flags.val().get_bit(14))));
+                | (self.is_end.val() & (self.old_flags.val().get_bit(0) | self.flags.val().get_bit(14))));
 
         // The version: as it was, one more, the clock, or that of the record.
         self.counts.next =
             self.advances.val() | self.stamps.val() | (self.amends.val() & !self.is_update.val());
-        self.low.next = self.old_low.val();
-        self.high.next = self.old_high.val();
-        if self.counts.val() {
-            self.low.next = self.next_low.val();
-            self.high.next = self.next_high.val();
-        }
-        if (self.stamps.val() & (self.is_behind.val() | self.is_made.val()))
+        self.takes_version.next = (self.stamps.val() & (self.is_behind.val() | self.is_made.val()))
             | (self.amends.val() & self.is_update.val())
-            | self.equals.val()
-            | self.replaces.val()
+            | self.states.val()
             | self.buries.val()
-            | self.restates.val()
-        {
-            self.low.next = self.clock_low.val();
-            self.high.next = self.clock_high.val();
+            | self.restates.val();
+        self.version.next = self.old_version.val();
+        if self.counts.val() {
+            self.version.next = self.next.val();
         }
-        self.version.next = (bit_cast::<48, 24>(self.high.val()) << 24) | bit_cast::<48, 24>(self.low.val());
+        if self.takes_version.val() {
+            self.version.next = self.clock_now.val();
+        }
+        self.counted.d.next = self.held_flows.late_follows.val() & self.counts.val();
+        self.stated.d.next = self.held_flows.late_follows.val() & self.takes_version.val();
 
         // The life: whose beginning was seen, by its time; of the others by its term.
         self.term_count.next = self.now.val().get_bits::<16>(self.term_count_at.val().index());
+        self.begun.next = self.next.val();
+        if self.is_behind.val() | self.is_made.val() {
+            self.begun.next = self.clock_now.val();
+        }
         self.incarnation.next = self.old.val().get_bits::<32>(self.incarnation_at.val().index());
         if self.renews.val() {
             self.incarnation.next = (bit_cast::<32, 16>(self.term_count.val()) << 15)
-                | bit_cast::<32, 15>(self.version.val().get_bits::<15>(0));
+                | bit_cast::<32, 15>(self.begun.val().get_bits::<15>(0));
             if self.flags.val().get_bit(0) {
                 self.incarnation.next =
-                    bit_cast::<32, 31>(self.version.val().get_bits::<31>(0)).replace_bit(31, true);
+                    bit_cast::<32, 31>(self.begun.val().get_bits::<31>(0)).replace_bit(31, true);
             }
             if self.flags.val().get_bit(2) {
                 self.incarnation.next = self.now.val().get_bits::<32>(self.incarnation_at.val().index());
@@ -284,18 +335,19 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
 
         // Flags: a life begins live and installed nowhere, in the colour that was there.
         self.new_flags.next = self.old_flags.val();
-        self.new_groups.next = self.old_groups.val() | self.allowed.val();
+        self.new_groups.next = 0.into();
+        if !self.is_made.val() & !self.renews.val() & !self.replaces.val() {
+            self.new_groups.next = self.old_groups.val();
+        }
+        if self.is_written.val() | self.replaces.val() {
+            self.new_groups.next = self.new_groups.val() | self.groups.val();
+        }
         self.ended_version.next = self.old.val().get_bits::<48>(self.ended_at.val().index());
         if self.renews.val() {
             self.new_flags.next = (self.old_flags.val() & 4) | 1;
-            self.new_groups.next = self.groups.val();
-        }
-        if self.amends.val() {
-            self.new_groups.next = self.old_groups.val() | self.partial.val();
         }
         if self.replaces.val() {
             self.new_flags.next = (self.old_flags.val() & 92) | 1;
-            self.new_groups.next = self.groups.val();
         }
         if self.ends.val() | self.buries.val() {
             self.new_flags.next = (self.old_flags.val() & 100) | 2;
@@ -311,7 +363,6 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
             }
             if self.is_end.val() {
                 self.new_flags.next = 2.into();
-                self.new_groups.next = 0.into();
                 self.incarnation.next = 0.into();
             }
         }
@@ -320,33 +371,41 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
         }
 
         // What is taken from the command, what stays, and what was computed.
-        self.takes.next = bit_cast::<14, 8>(self.allowed.val());
-        if self.renews.val() {
-            self.takes.next = bit_cast::<14, 8>(self.groups.val()).replace_bit(8, true);
+        self.lacks.next = bit_cast::<14, 8>(self.absent.val())
+            | (bit_cast::<14, 1>(self.absent.val().get_bit(1).into()) << 12)
+            | (bit_cast::<14, 1>(self.absent.val().get_bit(3).into()) << 13);
+        self.amended.next = self.moves.q.val();
+        if self.flags.val().get_bit(11) {
+            self.amended.next = self.moves.q.val() & bit_cast::<14, 8>(self.old_groups.val());
+        }
+        self.takes.next = 0.into();
+        if self.is_written.val() {
+            self.takes.next = self.whole.q.val();
+        }
+        if self.completes.val() {
+            self.takes.next = self.takes.val() | self.lacks.val();
+            self.new_groups.next = self.new_groups.val() | self.absent.val();
         }
         if self.amends.val() {
-            self.takes.next = bit_cast::<14, 8>(self.partial.val());
+            self.takes.next = self.takes.val() | self.amended.val();
+            self.new_groups.next = self.new_groups.val() | self.amended.val().get_bits::<8>(0);
         }
-        // What belongs to a group beside its own bit; a packet moves two of the edges, COMPACT no lifetime.
-        if self.takes.val().get_bit(1) & !self.flags.val().get_bit(12) {
-            self.takes.next = self.takes.val().replace_bit(12, true);
+        if self.renews.val() {
+            self.takes.next = self.takes.val().replace_bit(8, true);
         }
-        if self.flags.val().get_bit(13) {
-            self.takes.next = self.takes.val().replace_bit(1, false);
-        }
-        if (self.takes.val().get_bit(3) & !self.flags.val().get_bit(11)) | self.equals.val() {
+        if self.states.val() {
             self.takes.next = self.takes.val().replace_bit(13, true);
         }
         if self.renews.val()
             | self.renames.val()
             | self.creates.val()
-            | (self.changes.val() & self.has_cookie.val())
+            | (self.changes.val() & self.has_cookie.q.val())
         {
             self.takes.next = self.takes.val().replace_bit(9, true);
         }
         if self.advances.val()
             | self.stamps.val()
-            | self.equals.val()
+            | self.states.val()
             | self.buries.val()
             | self.restates.val()
         {
@@ -396,15 +455,18 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
             | (bit_cast::<1296, 32>(self.incarnation.val()) << self.incarnation_at.val())
             | (bit_cast::<1296, 48>(self.version.val()) << self.version_at.val())
             | (bit_cast::<1296, 48>(self.ended_version.val()) << self.ended_at.val());
-        self.held_flows.write.next = self.is_made.val()
-            | (self.is_found.val() & (self.upserts.val() | self.deletes.val() | self.is_record.val()));
+        self.writes.next = self.is_made.val() | (self.is_found.val() & self.asks.q.val());
+        self.held_flows.write.next = self.writes.val();
+        self.is_last.d.next = self.held_flows.late_follows.val() & self.writes.val();
         self.held_flows.write_entry.next = self.after.val();
-        self.wrote[0].d.next = self.takes.val().get_bits::<13>(0);
-        self.wrote[1].d.next = self.wrote[0].q.val();
+        self.took.d.next = 0.into();
+        if self.held_flows.late_follows.val() {
+            self.took.d.next = self.takes.val().get_bits::<13>(0);
+        }
 
         // What became of it.
         self.verdict.next = 0.into();
-        if self.upserts.val() {
+        if self.upserts.q.val() {
             self.verdict.next = 3.into();
             if self.held_flows.out_full.val() {
                 self.verdict.next = 4.into();
@@ -416,10 +478,10 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
         if self.renews.val() {
             self.verdict.next = 1.into();
         }
-        if self.loses.val() {
+        if self.is_row.val() & !self.adds.val() {
             self.verdict.next = 5.into();
         }
-        if self.deletes.val() {
+        if self.deletes.q.val() {
             self.verdict.next = 7.into();
             if self.ends.val() {
                 self.verdict.next = 6.into();
@@ -428,7 +490,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
         if (self.flags.val().get_bit(6) | self.flags.val().get_bit(7)) & !self.flags.val().get_bit(4) {
             self.verdict.next = 8.into();
         }
-        if self.is_record.val() {
+        if self.is_record.q.val() {
             self.verdict.next = 10.into();
             if self.amends.val() | self.replaces.val() | self.buries.val() {
                 self.verdict.next = 9.into();
@@ -436,7 +498,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
             if self.is_stale.val() {
                 self.verdict.next = 11.into();
             }
-            if self.is_partial.val() & !self.has_base.val() {
+            if self.is_partial.q.val() & !self.has_base.val() {
                 self.verdict.next = 12.into();
             }
             if self.held_flows.out_full.val() {
@@ -455,7 +517,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
         self.place9.d.next = self.held_flows.out_place.val();
         self.id9.d.next = self.held_flows.out_id.val();
         self.changed9.d.next = self.sent.val();
-        self.first9.d.next = self.renews.val() | self.differs.val().get_bit(10);
+        self.first9.d.next = self.renews.val() | self.other_term.val();
         self.before9.d.next = self.old.val();
         self.after9.d.next = self.after.val();
         self.out_valid.next = self.valid9.q.val();

@@ -3,6 +3,7 @@
 use super::super::difference::{compared, mask, BITS};
 use super::{Flows, PARTS};
 use crate::layout::{self, field};
+use crate::prim::constant;
 use rust_hdl::prelude::*;
 
 const _: () = assert!(PARTS == BITS + 1);
@@ -23,152 +24,38 @@ fn part(bit: usize) -> &'static [layout::Field] {
 
 impl<const S: usize, const T: usize, const V: usize, const A: usize> Default for Flows<S, T, V, A> {
     fn default() -> Self {
-        fn many<M: Default, const N: usize>() -> [M; N] {
-            std::array::from_fn(|_| M::default())
-        }
         let at = |field: layout::Field| Constant::new(field.at.to_bits());
-        Self {
-            clock: Default::default(),
-            reset: Default::default(),
-            replicate: Default::default(),
-            in_ready: Default::default(),
-            in_valid: Default::default(),
-            in_id: Default::default(),
-            in_word: Default::default(),
-            in_keyed: Default::default(),
-            in_named: Default::default(),
-            in_way: Default::default(),
-            in_watches: Default::default(),
-            in_frees: Default::default(),
-            late_command: Default::default(),
-            late_flags: Default::default(),
-            late_term: Default::default(),
-            out_valid: Default::default(),
-            out_outcome: Default::default(),
-            out_created: Default::default(),
-            out_found: Default::default(),
-            out_freed: Default::default(),
-            out_place: Default::default(),
-            out_id: Default::default(),
-            out_changed: Default::default(),
-            out_first: Default::default(),
-            out_before: Default::default(),
-            out_after: Default::default(),
-            held_flows: Default::default(),
-            word: many(),
-            keyed: many(),
-            asked: many(),
-            makes: Default::default(),
-            has_term: Default::default(),
-            dated: Default::default(),
-            with_entry: Default::default(),
-            with_last: Default::default(),
-            with_second: Default::default(),
-            wrote: many(),
-            wrote_last: Default::default(),
-            wrote_second: Default::default(),
-            differs: Default::default(),
-            now: Default::default(),
-            flags: Default::default(),
-            groups: Default::default(),
-            has_cookie: Default::default(),
-            old: Default::default(),
-            old_flags: Default::default(),
-            old_groups: Default::default(),
-            old_low: Default::default(),
-            old_high: Default::default(),
-            is_found: Default::default(),
-            is_made: Default::default(),
-            is_live: Default::default(),
-            upserts: Default::default(),
-            deletes: Default::default(),
-            is_row: Default::default(),
-            is_remade: Default::default(),
-            writes_flow: Default::default(),
-            same_key: Default::default(),
-            absent: Default::default(),
-            renews: Default::default(),
-            changes: Default::default(),
-            adds: Default::default(),
-            loses: Default::default(),
-            renames: Default::default(),
-            ends: Default::default(),
-            allowed: Default::default(),
-            sent: Default::default(),
-            advances: Default::default(),
-            stamps: Default::default(),
-            clock_low: Default::default(),
-            clock_high: Default::default(),
-            is_behind: Default::default(),
-            next_high: Default::default(),
-            low: Default::default(),
-            high: Default::default(),
-            version: Default::default(),
-            term_count: Default::default(),
-            incarnation: Default::default(),
-            new_flags: Default::default(),
-            new_groups: Default::default(),
-            ended_version: Default::default(),
-            is_full: Default::default(),
-            is_end: Default::default(),
-            is_update: Default::default(),
-            is_window: Default::default(),
-            is_partial: Default::default(),
-            is_record: Default::default(),
-            group_differs: Default::default(),
-            now_term: Default::default(),
-            old_term: Default::default(),
-            is_same_version: Default::default(),
-            is_older: Default::default(),
-            is_tie: Default::default(),
-            next_low: Default::default(),
-            base: Default::default(),
-            old_version: Default::default(),
-            has_base: Default::default(),
-            is_malformed: Default::default(),
-            is_equal: Default::default(),
-            creates: Default::default(),
-            replaces: Default::default(),
-            equals: Default::default(),
-            amends: Default::default(),
-            buries: Default::default(),
-            restates: Default::default(),
-            is_stale: Default::default(),
-            paints: Default::default(),
-            partial: Default::default(),
-            counts: Default::default(),
-            takes: Default::default(),
-            take: Default::default(),
-            keep: Default::default(),
-            after: Default::default(),
-            verdict: Default::default(),
+        block! {
             part: std::array::from_fn(|bit| Constant::new(mask(part(bit)))),
             held: Constant::new(mask(&computed())),
             digest: Constant::new(mask(&[field::DIGEST])),
             term: Constant::new(mask(&[field::TERM])),
-            all_ones: Constant::new(0xff_ffffu32.to_bits()),
+            all_ones: constant((1 << field::VERSION.bits) - 1),
             flags_at: at(field::FLAGS),
             groups_at: at(field::GROUPS),
             incarnation_at: at(field::INCARNATION),
             // Behind the member.
             term_count_at: Constant::new((field::TERM.at + 8).to_bits()),
             version_at: at(field::VERSION),
-            version_high_at: Constant::new((field::VERSION.at + 24).to_bits()),
             ended_at: at(field::ENDED_VERSION),
             family_at: at(field::IS_V6),
             term_at: at(field::TERM),
             cookie_at: at(field::COOKIE),
-            valid9: Default::default(),
-            outcome9: Default::default(),
-            found9: Default::default(),
-            freed9: Default::default(),
-            place9: Default::default(),
-            id9: Default::default(),
-            changed9: Default::default(),
-            first9: Default::default(),
-            created9: Default::default(),
-            before9: Default::default(),
-            after9: Default::default(),
+            ..clock reset replicate in_ready in_valid in_id in_word in_keyed in_named in_way in_watches
+            in_frees late_command late_flags late_term out_valid out_outcome out_created out_found out_freed
+            out_place out_id out_changed out_first out_before out_after held_flows word keyed asked makes
+            has_term dated coming wish coming_groups coming_cookie coming_term coming_upserts coming_whole
+            whole moves has_cookie sends upserts deletes may_be_row may_rename may_write begins is_window
+            is_partial is_record asks ends_named with_entry with_last own late last less less7 base base7
+            base_less7 near_base follow is_later is_equal fits is_under took counted stated differs now flags
+            groups clock_now old old_flags old_groups old_version is_found is_made is_live unlike other_term
+            other_life absent group_differs next is_behind is_same_version is_on_base is_under_term is_row
+            is_open renews changes completes adds renames ends is_written news fills sent advances stamps
+            is_full is_end is_update is_older is_tie has_base is_malformed amends other_start unequal_groups
+            is_unequal is_newer brings equals replaces states creates buries restates is_stale paints counts
+            lacks amended takes_version version begun term_count incarnation new_flags new_groups
+            ended_version takes take keep after verdict writes late_start is_last valid9 outcome9 found9
+            freed9 place9 id9 changed9 first9 created9 before9 after9
         }
     }
 }
