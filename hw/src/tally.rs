@@ -130,7 +130,7 @@ impl<const A: usize> Logic for Tally<A> {
             | bit_cast::<12, 10>(self.in_bucket.val());
         self.unused.next = self.contributions.early_word.val().xor()
             ^ self.contributions.late_word.val().xor()
-            ^ self.contributions.repeats.val().xor();
+            ^ self.contributions.follows.val();
 
         // Both, side by side.
         self.is_valid.d.next = self.digest.out_valid.val();
