@@ -24,7 +24,7 @@
 //!
 //! Cycles: a window of p places takes 3 p for a snapshot or tombstones, the way of its last request through
 //! table and pool and of a free behind it, and 30 more at the most. The walk looks at a copy a clock.
-//! Inputs should come from registers; what leaves are registers, but for the strobe of a job that is taken.
+//! Answers come within 60 clocks, at the distances of their requests. Inputs should come from registers; what leaves are registers, but for the strobe of a job that is taken.
 
 use crate::layout::{field, flag, unit_field};
 use crate::map;
@@ -49,7 +49,7 @@ pub mod job {
 
 /// Bits of a flow id that are its bucket.
 const AT_BUCKET: usize = BUCKET_BITS as usize;
-/// Requests whose answers are awaited, at the most.
+/// Bits of the number of requests whose answers are awaited.
 const FLIGHT_BITS: usize = 6;
 
 // Widths, bits and numbers in the kernel are plain.
@@ -150,11 +150,11 @@ pub struct Sweeper<const S: usize> {
     pub dirty_bucket: Signal<In, Bits<10>>,
     /// Its copies: backup (bit 0), remote (bit 1).
     pub dirty_copy: Signal<In, Bits<2>>,
-    /// A SNAPSHOT_END went.
+    /// A SNAPSHOT_END goes in this clock: bucket and copy are those of the window's record.
     pub snapshots_sent: Signal<Out, Bit>,
     /// A flow or tombstone of a snapshot went.
     pub records_swept: Signal<Out, Bit>,
-    /// A DIGEST went.
+    /// A DIGEST goes in this clock.
     pub digests_sent: Signal<Out, Bit>,
     /// A tombstone is gone.
     pub tombstones_freed: Signal<Out, Bit>,
@@ -257,7 +257,7 @@ pub struct Sweeper<const S: usize> {
     requests: Signal<Local, Bit>,
     requests_read: Signal<Local, Bit>,
     requested: Signal<Local, Bits<16>>,
-    in_flight: DFF<Bits<7>>,
+    in_flight: DFF<Bits<6>>,
     /// What is awaited: the place, and above it whether it is being read.
     awaited: LutMemory<17, 6>,
     flight_in: DFF<Bits<6>>,

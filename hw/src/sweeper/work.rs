@@ -275,11 +275,7 @@ impl<const S: usize> Logic for Sweeper<S> {
             self.phase.d.next = self.at_walk.val();
         }
         if self.phase.q.val() == self.at_walk.val() {
-            if (self.slot.q.val() == 0)
-                & self.reads.q.val()
-                & !self.in_flight.q.val().get_bit(5)
-                & !self.in_flight.q.val().get_bit(6)
-            {
+            if (self.slot.q.val() == 0) & self.reads.q.val() {
                 self.requests.next = true;
                 self.requests_read.next = true;
                 self.place.d.next = self.place.q.val() + 1;

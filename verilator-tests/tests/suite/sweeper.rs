@@ -14,6 +14,8 @@ use verilator_tests::{expect_same, Bench, Error, Result};
 
 /// Clocks of a window beside those the engine takes.
 const OWN_CYCLES: u64 = 30;
+/// Clocks in which a window comes, if somebody always asks.
+const WAIT_CYCLES: u64 = 10_000;
 const MEMBER: u8 = 5;
 const BOTH_DIRTY: u8 = 0x11 * copy::DIRTY;
 
@@ -327,6 +329,16 @@ impl<const S: usize> Run<S> {
         expect_same("what was counted", self.side.strobed, self.side.counted)
     }
 
+    /// The next window; one must come.
+    fn next_window(&mut self, bench: &mut Bench) -> Result<Window> {
+        for _ in 0..WAIT_CYCLES {
+            if let Some(window) = self.cycle(bench)? {
+                return Ok(window);
+            }
+        }
+        Err(Error::Found("no window comes".into()))
+    }
+
     /// Until no window was wanted for longer than the walk takes.
     fn rest(&mut self, bench: &mut Bench) -> Result<()> {
         let mut last = self.side.cycle;
@@ -416,10 +428,10 @@ fn turns<const S: usize>(bench: &mut Bench) -> Result<()> {
     run.side.delays.refusals = 255;
     let (mut works, mut ended) = (Vec::new(), None);
     while works.len() < 60 {
-        if run.side.jobs.is_empty() {
+        while run.side.jobs.len() < 2 {
             run.side.jobs.push_back(Job { kind: 3, bucket: run.side.random.u16(..1024), remote: false });
         }
-        let Some(window) = run.cycle(bench)? else { continue };
+        let window = run.next_window(bench)?;
         run.side.map.iter_mut().for_each(|state| state.copies = BOTH_DIRTY);
         if let Some(ended) = ended {
             let pause = window.wanted_cycle - ended;
@@ -452,7 +464,7 @@ fn pace<const S: usize>(bench: &mut Bench) -> Result<()> {
     let mut last: Option<(u16, u64)> = None;
     let mut count = 0;
     while count < 1_100 {
-        let Some(window) = run.cycle(bench)? else { continue };
+        let window = run.next_window(bench)?;
         expect_same("a digest", matches!(window.steps[..], [Step::Sums, Step::Push { .. }, ..]), true)?;
         let due = last.map_or((0, window.wanted_cycle), |(bucket, cycle)| {
             ((bucket + 1) % BUCKETS_COUNT as u16, cycle + u64::from(interval))

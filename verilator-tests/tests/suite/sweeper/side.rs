@@ -7,6 +7,7 @@ use super::super::sample;
 use super::ports::Ports;
 use fastrand::Rng;
 use formats::limits::{BUCKETS_COUNT, MEMBER_NONE};
+use formats::unit::kind;
 use hw::layout::{self, flag, Entry, ENTRY_WORDS};
 use hw::map::copy;
 use std::collections::VecDeque;
@@ -496,11 +497,11 @@ impl<const S: usize> Side<S> {
         let (member, remote) = (p.push_member.get(), p.push_remote.get());
         let data = p.push_data.get();
         window.steps.push(Step::Push { member, remote, units: p.push_units.get(), data });
-        match data[0] {
-            formats::unit::kind::SNAPSHOT_END => self.counted[0] += 1,
-            formats::unit::kind::DIGEST => self.counted[2] += 1,
-            _ => {}
-        }
+        let is = [data[0] == kind::SNAPSHOT_END, data[0] == kind::DIGEST];
+        self.counted[0] += u64::from(is[0]);
+        self.counted[2] += u64::from(is[1]);
+        let strobes = [&p.strobes[0], &p.strobes[2]].map(|port| port.get());
+        expect_same("strobes beside the record", strobes, is)?;
         self.active_cycle = Some(self.cycle);
         self.may_refuse(remote);
         Ok(())
