@@ -32,6 +32,7 @@ pub mod record;
 pub mod sums;
 pub mod sweeper;
 pub mod table;
+pub mod taker;
 pub mod tally;
 pub mod tops;
 pub mod unit;

@@ -5,7 +5,7 @@
 
 use crate::{
     counters, crc, csr, decode, digest, egress, expander, framer, hash, ingress, map, marks, outbound, pool,
-    prim, record, sums, sweeper, table, tally,
+    prim, record, sums, sweeper, table, taker, tally,
 };
 use formats::register::Counter;
 
@@ -91,6 +91,10 @@ tops! {
     tally: tally::Tally { A = 12 };
     marks: marks::Marks { W = 8 };
     map: map::Map {};
+    told: taker::Told {};
+    taker: taker::Taker { S = 10, P = 2 };
+    taker_9: taker::Taker { S = 9, P = 2 };
+    taker_14: taker::Taker { S = 14, P = 6 };
     counters: counters::Counters { C = Counter::COUNT };
     csr: csr::Csr { S = csr::STORED, V = 32 * csr::STORED, N = csr::SAID, U = 32 * csr::SAID }
         = csr::Csr::new(&csr::Words::declared());

@@ -30,6 +30,7 @@ pub(crate) mod sample;
 pub(crate) mod slice;
 pub(crate) mod sweeper;
 pub(crate) mod table;
+pub(crate) mod taker;
 pub(crate) mod tally;
 pub(crate) mod traffic;
 pub(crate) mod xor;
@@ -100,6 +101,10 @@ pub(crate) const BLOCKS: &[Block] = &[
     tally::BLOCK,
     map::MARKS,
     map::MAP,
+    taker::told::TOLD,
+    taker::TAKER,
+    taker::TAKER_9,
+    taker::TAKER_14,
     counters::BLOCK,
     csr::BLOCK,
     decode::VERDICT,
