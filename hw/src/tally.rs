@@ -15,7 +15,7 @@
 //! afterwards, none of them as unchanged, and until then trusts no sum.
 //!
 //! Stages: digest, and beside its last 4 the RAM | old and new side by side | bucket sums. Inputs should
-//! come from registers. 5 LUT levels, those of the digest.
+//! come from registers. 6 LUT levels.
 
 use crate::digest::{self, FlowDigest};
 use crate::prim::{Delay, LoopMemory, LOOP_LATENCY};
