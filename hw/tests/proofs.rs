@@ -5,7 +5,7 @@ mod prove;
 use prove::{Verdict, SUBJECTS};
 
 /// Faults: block, line, faulty line, and the property that must fall.
-const FAULTS: [(&str, &str, &str, &str); 39] = [
+const FAULTS: [(&str, &str, &str, &str); 45] = [
     ("fifo", "write_index_d = write_index_q + 32'h1;", "write_index_d = write_index_q + 32'h2;", "order"),
     ("fifo", "has_any_d = level_q != 32'h1;", "has_any_d = 1'b1;", "nothing_from_nothing"),
     ("fifo", "s_axis_tready = ~level_q[top_bit] & ~reset;", "s_axis_tready = ~reset;", "no_more_than_places"),
@@ -85,6 +85,12 @@ const FAULTS: [(&str, &str, &str, &str); 39] = [
     ("csr", "answer_d = 32'h2;", "answer_d = 32'h0;", "reserved_is_refused"),
     ("csr", "if (asks_q & counter_ready) begin", "if (asks_q) begin", "counter_is_asked_until_taken"),
     ("csr", "asks_d = 1'b1;", "asks_d = 1'b1; read_valid_d = 1'b1;", "counter_is_asked_for_a_read"),
+    ("out_buffer", "moves = m_axis_tready | ~valid_q;", "moves = 1'b1;", "held_until_taken"),
+    ("out_buffer", "may_d = 1'b0;", "may_d = may_q;", "silent_after_reset"),
+    ("pages", "spare_valid_d = ~none_fresh | has_any_q;", "spare_valid_d = 1'b1;", "never_twice"),
+    ("pages", "read_index_d = read_index_q + 32'h1;", "read_index_d = read_index_q;", "comes_in_turn"),
+    ("pages", "if (free ^ leaves) begin", "if (leaves) begin", "none_is_lost"),
+    ("pages", "moves = take | ~spare_valid_q;", "moves = 1'b1;", "held_until_taken"),
 ];
 
 /// Every property of the block holds, and each has a fault that refutes it.
@@ -122,4 +128,4 @@ macro_rules! proofs {
     };
 }
 
-proofs!(fifo skid arbiter matrix csr);
+proofs!(fifo skid arbiter matrix csr out_buffer pages);

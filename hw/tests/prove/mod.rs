@@ -6,6 +6,8 @@
 //! before the first clock, which is a reset. Blocks are narrow copies: few bits and places keep it quick.
 
 use hw::csr::{Csr, Words};
+use hw::framer::OutBuffer;
+use hw::pool::Pages;
 use hw::prim::{Arbiter, Fifo, Rows, SkidBuffer, XorMatrix};
 use std::path::{Path, PathBuf};
 use std::process::{id, Command};
@@ -25,7 +27,7 @@ pub(crate) struct Subject {
 }
 
 /// Every block of which something is proven.
-pub(crate) const SUBJECTS: [Subject; 5] = [
+pub(crate) const SUBJECTS: [Subject; 7] = [
     Subject {
         name: "fifo",
         text: || hw::export("fifo", &mut Fifo::<2, 2, 3>::default()),
@@ -43,6 +45,16 @@ pub(crate) const SUBJECTS: [Subject; 5] = [
     },
     Subject { name: "matrix", text: bodies, claims: include_str!("matrix.v") },
     Subject { name: "csr", text: registers, claims: include_str!("csr.v") },
+    Subject {
+        name: "out_buffer",
+        text: || hw::export("out_buffer", &mut OutBuffer::<1, 8, 2>::default()),
+        claims: include_str!("out_buffer.v"),
+    },
+    Subject {
+        name: "pages",
+        text: || hw::export("pages", &mut Pages::<1, 2>::default()),
+        claims: include_str!("pages.v"),
+    },
 ];
 
 /// Both bodies of one matrix, each as a module. 13 inputs leave a byte that is not whole; Yosys takes
