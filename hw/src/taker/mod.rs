@@ -239,6 +239,8 @@ pub struct Taker<const S: usize, const P: usize> {
     found_places: LutMemory<P, 5>,
     held_in: DFF<Bits<6>>,
     held_out: DFF<Bits<6>>,
+    /// The last one of the batch, a cycle late: known when the first is acted on.
+    held_last: DFF<Bits<6>>,
     acted: Signal<Local, Bit>,
     is_last_held: Signal<Local, Bit>,
 
@@ -411,7 +413,7 @@ impl<const S: usize, const P: usize> Default for Taker<S, P> {
             memory is_current same_received same_marked receives is_marked remembers now_receives now_marked
             keeps_mark mark_epoch place in_batch walked frees frees_now gave_up on_way asks request_place
             answer answered answer_found answer_freed answer_flags answer_bucket answer_audit answer_place
-            gathers is_ours is_unpainted is_done_with holds found found_places held_in held_out acted
+            gathers is_ours is_unpainted is_done_with holds found found_places held_in held_out held_last acted
             is_last_held sum count same_sum same_count is_whole is_equal verdict tells tells_what adopts
             outcome left in_window goes_on run run_first run_count is_new_copy is_clean copies_set
             copies_clear flags_set flags_clear events event_pushed event_kind event_state event_bucket

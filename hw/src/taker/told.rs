@@ -79,6 +79,9 @@ pub struct Told {
     bucket_high: Signal<Local, Bits<6>>,
     run_told: Signal<Local, Bits<16>>,
     run_end: Signal<Local, Bits<17>>,
+    run_high: Signal<Local, Bits<6>>,
+    run_low: Signal<Local, Bits<10>>,
+    is_beyond: Signal<Local, Bit>,
     floor_told: Signal<Local, Bits<64>>,
     floor_high: Signal<Local, Bits<16>>,
     roles_wires: Wires<256, 64>,
@@ -149,7 +152,7 @@ impl Default for Told {
             session_at: at(unit_field(&TermUnit::LAYOUT, "session")),
             ..clock in_kind in_units member session is_term is_begin is_end is_digest is_malformed is_empty
             is_pull is_released names_us bucket run term roles count sum floor unused of_term of_end of_digest
-            bucket_told bucket_high run_told run_end floor_told floor_high roles_told members exists is_sound
+            bucket_told bucket_high run_told run_end run_high run_low is_beyond floor_told floor_high roles_told members exists is_sound
             term_1 begin_1 end_1 digest_1 malformed_1 empty_1 pull_1 released_1 names_us_1 bucket_1 run_1
             number_1 roles_1 count_1 sum_1 floor_1
         }
@@ -178,6 +181,11 @@ impl Logic for Told {
         self.run_1.d.next = self.run_told.val().get_bits::<11>(0);
         self.run_end.next =
             bit_cast::<17, 16>(self.bucket_told.val()) + bit_cast::<17, 16>(self.run_told.val());
+        // Beyond 1,024, said bit by bit: a comparison would be a second carry behind the sum's.
+        self.run_high.next = self.run_end.val().get_bits::<6>(11);
+        self.run_low.next = self.run_end.val().get_bits::<10>(0);
+        self.is_beyond.next =
+            self.run_high.val().any() | (self.run_end.val().get_bit(10) & self.run_low.val().any());
         self.roles_wires.x.next = self.in_units.val();
         self.roles_told.next = self.roles_wires.y.val().get_bits::<32>(0);
         self.roles_1.d.next = self.roles_wires.y.val();
@@ -194,7 +202,7 @@ impl Logic for Told {
         }
         self.malformed_1.d.next = self.bucket_high.val().any();
         if self.of_term.val() {
-            self.malformed_1.d.next = !self.is_sound.val() | (self.run_end.val() > 1024);
+            self.malformed_1.d.next = !self.is_sound.val() | self.is_beyond.val();
         }
         self.empty_1.d.next = self.of_term.val() & !self.run_told.val().any();
         self.names_us_1.d.next = (self.members[0].val() == self.member.val())

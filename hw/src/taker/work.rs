@@ -11,7 +11,7 @@ impl<const S: usize, const P: usize> Logic for Taker<S, P> {
         dff_setup!(self, clock, next_clear, is_ready, is_current, same_received, same_marked, place, in_batch);
         dff_setup!(self, clock, walked, frees, frees_now, gave_up, on_way, answer, answered, answer_found);
         dff_setup!(self, clock, answer_freed, answer_flags, answer_bucket, answer_audit, answer_place);
-        dff_setup!(self, clock, held_in, held_out, sum, count, same_sum, same_count, is_whole, outcome, left);
+        dff_setup!(self, clock, held_in, held_out, held_last, sum, count, same_sum, same_count, is_whole, outcome, left);
         dff_setup!(self, clock, in_window, goes_on, run, run_first, run_count, event_pushed, event_kind);
         dff_setup!(self, clock, event_state, event_bucket, event_count, has_room, patience, wants, map_valid);
         dff_setup!(self, clock, mark_valid, mark_set, mark_clear, copy_set, copy_clear, write_valid, sums_valid);
@@ -172,7 +172,8 @@ impl<const S: usize, const P: usize> Logic for Taker<S, P> {
         if self.answered.q.val() & self.gathers.val() {
             self.answer_place.d.next = self.answer_place.q.val() + 1;
         }
-        self.is_last_held.next = bit_cast::<6, 6>(self.held_out.q.val() + 1) == self.held_in.q.val();
+        self.held_last.d.next = self.held_in.q.val() - 1;
+        self.is_last_held.next = self.held_out.q.val() == self.held_last.q.val();
         self.freed_now.d.next = self.answered.q.val() & self.answer_freed.q.val();
 
         // Room for events, and how long there was none.
