@@ -155,13 +155,21 @@ pub struct Flows<const S: usize, const T: usize, const V: usize, const A: usize>
     is_equal: [DFF<Bit>; 3],
     fits: [DFF<Bit>; 3],
     is_under: [DFF<Bit>; 2],
-    late_start: DFF<Bit>,
+    /// Of its incarnation, likewise.
+    own_start: Signal<Local, Bits<32>>,
+    start_less: DFF<Bits<31>>,
+    last_count: Signal<Local, Bits<16>>,
+    last_start: Signal<Local, Bits<32>>,
+    is_next_start: Signal<Local, Bit>,
+    starts: [DFF<Bit>; 3],
     /// What the last command made of this entry: parts taken from its word, in the bits of a difference; the
-    /// version counted, or stated; anything.
+    /// version counted, or stated; a life begun with the next version, or with a stated one.
     took: DFF<Bits<13>>,
     counted: DFF<Bit>,
     stated: DFF<Bit>,
-    is_last: DFF<Bit>,
+    began_next: DFF<Bit>,
+    began_stated: DFF<Bit>,
+    is_stated: Signal<Local, Bit>,
     differs: Signal<Local, Bits<13>>,
     /// The command.
     now: Signal<Local, Bits<1296>>,
@@ -238,7 +246,6 @@ pub struct Flows<const S: usize, const T: usize, const V: usize, const A: usize>
     new_flags: Signal<Local, Bits<7>>,
     new_groups: Signal<Local, Bits<8>>,
     ended_version: Signal<Local, Bits<48>>,
-    writes: Signal<Local, Bit>,
     /// Parts that a row adds, and those that a record of a few groups moves.
     lacks: Signal<Local, Bits<14>>,
     amended: Signal<Local, Bits<14>>,

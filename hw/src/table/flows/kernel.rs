@@ -10,13 +10,14 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
         dff_setup!(self, clock, id9, before9, after9, has_cookie, sends, upserts, deletes, may_be_row);
         dff_setup!(self, clock, may_rename, may_write, begins, is_window, is_partial, is_record, asks);
         dff_setup!(self, clock, ends_named, less, less7, base7, base_less7, took, counted, stated);
-        dff_setup!(self, clock, late_start, is_last, whole, moves);
+        dff_setup!(self, clock, start_less, began_next, began_stated, whole, moves);
         for k in 0..8 {
             self.word[k].clock.next = self.clock.val();
         }
         for k in 0..3 {
             self.keyed[k].clock.next = self.clock.val();
             self.follow[k].clock.next = self.clock.val();
+            self.starts[k].clock.next = self.clock.val();
             self.is_later[k].clock.next = self.clock.val();
             self.is_equal[k].clock.next = self.clock.val();
             self.fits[k].clock.next = self.clock.val();
@@ -154,8 +155,29 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
         self.is_under[1].d.next =
             self.coming_term.val() < self.word[7].q.val().get_bits::<32>(self.term_at.val().index());
 
-        self.late_start.d.next = self.coming.val().get_bits::<32>(self.incarnation_at.val().index())
+        // And its life: against the one that is there, one that begins with the next version, and one that
+        // begins as the command before states it.
+        self.start_less.d.next = self.word[5].q.val().get_bits::<31>(self.incarnation_at.val().index()) - 1;
+        self.own_start.next = self.coming.val().get_bits::<32>(self.incarnation_at.val().index());
+        self.last_count.next = self.word[7].q.val().get_bits::<16>(self.term_count_at.val().index());
+        self.last_start.next = (bit_cast::<32, 16>(self.last_count.val()) << 15)
+            | bit_cast::<32, 15>(self.last.val().get_bits::<15>(0));
+        self.is_next_start.next = !self.own_start.val().get_bit(31)
+            & (self.own_start.val().get_bits::<16>(15) == self.last_count.val())
+            & (self.start_less.q.val().get_bits::<15>(0) == self.late.val().get_bits::<15>(0));
+        if self.asked[4].q.val().get_bit(0) {
+            self.last_start.next =
+                bit_cast::<32, 31>(self.last.val().get_bits::<31>(0)).replace_bit(31, true);
+            self.is_next_start.next = self.own_start.val().get_bit(31)
+                & (self.start_less.q.val() == self.late.val().get_bits::<31>(0));
+        }
+        if self.asked[4].q.val().get_bit(2) | self.asked[4].q.val().get_bit(8) {
+            self.last_start.next = self.word[7].q.val().get_bits::<32>(self.incarnation_at.val().index());
+        }
+        self.starts[0].d.next = self.own_start.val()
             != self.held_flows.late_entry.val().get_bits::<32>(self.incarnation_at.val().index());
+        self.starts[1].d.next = !self.is_next_start.val();
+        self.starts[2].d.next = self.own_start.val() != self.last_start.val();
 
         // The command and its entry.
         self.now.next = self.word[7].q.val();
@@ -254,10 +276,12 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
                 | (self.is_window.q.val() & !self.old_groups.val().get_bit(1)));
         self.amends.next =
             self.has_base.val() & !self.is_malformed.val() & (!self.is_update.val() | self.is_behind.val());
-        self.other_start.next = self.late_start.q.val();
-        if self.is_last.q.val() {
-            self.other_start.next = self.now.val().get_bits::<32>(self.incarnation_at.val().index())
-                != self.after9.q.val().get_bits::<32>(self.incarnation_at.val().index());
+        self.other_start.next = self.starts[0].q.val();
+        if self.began_next.q.val() {
+            self.other_start.next = self.starts[1].q.val();
+        }
+        if self.began_stated.q.val() {
+            self.other_start.next = self.starts[2].q.val();
         }
         self.unequal_groups.next = ((self.groups.val() ^ self.old_groups.val()) & self.replicate.val())
             | (self.sends.q.val() & self.group_differs.val());
@@ -309,6 +333,11 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
         }
         self.counted.d.next = self.held_flows.late_follows.val() & self.counts.val();
         self.stated.d.next = self.held_flows.late_follows.val() & self.takes_version.val();
+        self.is_stated.next = self.flags.val().get_bit(2) | self.is_behind.val() | self.is_made.val();
+        self.began_next.d.next =
+            self.held_flows.late_follows.val() & self.renews.val() & !self.is_stated.val();
+        self.began_stated.d.next = self.held_flows.late_follows.val()
+            & ((self.renews.val() & self.is_stated.val()) | self.replaces.val());
 
         // The life: whose beginning was seen, by its time; of the others by its term.
         self.term_count.next = self.now.val().get_bits::<16>(self.term_count_at.val().index());
@@ -455,9 +484,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
             | (bit_cast::<1296, 32>(self.incarnation.val()) << self.incarnation_at.val())
             | (bit_cast::<1296, 48>(self.version.val()) << self.version_at.val())
             | (bit_cast::<1296, 48>(self.ended_version.val()) << self.ended_at.val());
-        self.writes.next = self.is_made.val() | (self.is_found.val() & self.asks.q.val());
-        self.held_flows.write.next = self.writes.val();
-        self.is_last.d.next = self.held_flows.late_follows.val() & self.writes.val();
+        self.held_flows.write.next = self.is_made.val() | (self.is_found.val() & self.asks.q.val());
         self.held_flows.write_entry.next = self.after.val();
         self.took.d.next = 0.into();
         if self.held_flows.late_follows.val() {

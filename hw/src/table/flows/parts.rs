@@ -54,8 +54,9 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Default for
             is_full is_end is_update is_older is_tie has_base is_malformed amends other_start unequal_groups
             is_unequal is_newer brings equals replaces states creates buries restates is_stale paints counts
             lacks amended takes_version version begun term_count incarnation new_flags new_groups
-            ended_version takes take keep after verdict writes late_start is_last valid9 outcome9 found9
-            freed9 place9 id9 changed9 first9 created9 before9 after9
+            ended_version takes take keep after verdict own_start start_less last_count last_start
+            is_next_start starts began_next began_stated is_stated valid9 outcome9 found9 freed9 place9 id9
+            changed9 first9 created9 before9 after9
         }
     }
 }
