@@ -122,6 +122,8 @@ pub struct Outbound<const T: usize, const Q: usize> {
     now: Signal<Local, Bits<Q>>,
     now_valid: Signal<Local, Bit>,
     to_backup: Signal<Local, Bit>,
+    /// Whether the remote is told, too, is a register.
+    unused: Signal<Local, Bit>,
     head_copies: Signal<Local, Bits<2>>,
     now_whole: Signal<Local, Bits<2>>,
     to_remote: Signal<Local, Bit>,
@@ -140,7 +142,7 @@ impl<const T: usize, const Q: usize> Default for Outbound<T, Q> {
             ..clock reset replicate edge_bits in_valid in_entry in_id in_term in_first in_changed in_was_groups
             in_was_edges in_gates in_backup_path in_remote_path out_valid out_units out_count out_path out_bucket out_remote idle deferred
             full full_bucket builder queue aside path_aside front front_delta is_building is_second deferred_held refused copies_held bucket_held gate is_deferred
-            is_sent is_whole any_sent both_sent copies change waits pushes now now_valid to_backup head_copies now_whole
+            is_sent is_whole any_sent both_sent copies change waits pushes now now_valid to_backup unused head_copies now_whole
             to_remote is_last told is_idle
         }
     }
@@ -217,6 +219,7 @@ impl<const T: usize, const Q: usize> Logic for Outbound<T, Q> {
             self.now.next = self.queue.m_axis.tdata.val();
             self.now_valid.next = self.queue.m_axis.tvalid.val();
         }
+        self.unused.next = self.now.val().get_bit(1515);
         self.to_backup.next = self.now.val().get_bit(1514);
         self.now_whole.next = self.now.val().get_bits::<2>(1512);
         self.to_remote.next = self.is_second.q.val() | !self.to_backup.val();

@@ -226,7 +226,6 @@ pub struct Flows<const S: usize, const T: usize, const V: usize, const A: usize>
     is_unequal: Signal<Local, Bit>,
     is_newer: Signal<Local, Bit>,
     brings: Signal<Local, Bit>,
-    equals: Signal<Local, Bit>,
     replaces: Signal<Local, Bit>,
     states: Signal<Local, Bit>,
     creates: Signal<Local, Bit>,
@@ -240,6 +239,8 @@ pub struct Flows<const S: usize, const T: usize, const V: usize, const A: usize>
     version: Signal<Local, Bits<48>>,
     /// The version of a life that begins.
     begun: Signal<Local, Bits<48>>,
+    /// Bits that nobody looks at.
+    unused: Signal<Local, Bit>,
     /// The low end of the term's counter.
     term_count: Signal<Local, Bits<16>>,
     incarnation: Signal<Local, Bits<32>>,

@@ -288,7 +288,6 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
         self.is_unequal.next = self.unlike.val() | self.other_start.val() | self.unequal_groups.val().any();
         self.is_newer.next = self.is_full.val() & self.is_found.val() & !self.is_older.val();
         self.brings.next = self.is_full.val() & self.is_made.val();
-        self.equals.next = self.is_newer.val() & !self.is_unequal.val();
         self.replaces.next =
             self.brings.val() | (self.is_newer.val() & !self.is_tie.val() & self.is_unequal.val());
         // What a FULL states holds either way, but for an unequal tie.
@@ -535,6 +534,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Logic for F
                 self.verdict.next = 14.into();
             }
         }
+        self.unused.next = self.flags.val().any() | self.begun.val().any();
         self.created9.d.next = self.creates.val();
         self.out_created.next = self.created9.q.val();
         self.valid9.d.next = self.held_flows.out_valid.val();

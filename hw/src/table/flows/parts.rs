@@ -52,7 +52,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize> Default for
             other_life absent group_differs next is_behind is_same_version is_on_base is_under_term is_row
             is_open renews changes completes adds renames ends is_written news fills sent advances stamps
             is_full is_end is_update is_older is_tie has_base is_malformed amends other_start unequal_groups
-            is_unequal is_newer brings equals replaces states creates buries restates is_stale paints counts
+            is_unequal is_newer brings unused replaces states creates buries restates is_stale paints counts
             lacks amended takes_version version begun term_count incarnation new_flags new_groups
             ended_version takes take keep after verdict own_start start_less last_count last_start
             is_next_start starts began_next began_stated is_stated valid9 outcome9 found9 freed9 place9 id9
