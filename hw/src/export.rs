@@ -4,7 +4,7 @@
 //! calls every top `top`, lists ports twice, and joins names by `$`, which bus models do not look for.
 
 use rust_hdl::prelude::{generate_verilog, Block};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What `rust-hdl` calls the top.
 const GENERATED_TOP: &str = "top";
@@ -64,8 +64,14 @@ fn renamed(name: &str, text: &str) -> String {
         let new = below_top.map_or(word.to_owned(), |rest| format!("{name}{rest}"));
         flat.insert(word, new.replace('$', "_"));
     }
-    let distinct: BTreeSet<&String> = flat.values().collect();
-    assert_eq!(distinct.len(), flat.len(), "two names of `{name}` become one: {flat:?}");
+    let modules = text.split("\nmodule ").skip(1).filter_map(|module| words(module).next());
+    stay_apart(name, modules, &flat);
+    for module in text.split("\nendmodule") {
+        // Behind a point is a port, whose name belongs to another module.
+        let before = std::iter::once("").chain(words(module));
+        let own = before.zip(words(module)).filter(|(before, _)| *before != ".");
+        stay_apart(name, own.map(|(_, word)| word), &flat);
+    }
     let mut is_head = false;
     let new = |word| {
         let new = match flat.get(word) {
@@ -77,6 +83,16 @@ fn renamed(name: &str, text: &str) -> String {
         new
     };
     words(text).map(new).collect()
+}
+
+/// Names of one scope must not become one.
+fn stay_apart<'a>(top: &str, names: impl Iterator<Item = &'a str>, flat: &BTreeMap<&str, String>) {
+    let mut olds = BTreeMap::new();
+    for old in names {
+        let Some(new) = flat.get(old) else { continue };
+        let first = olds.entry(new).or_insert(old);
+        assert_eq!(*first, old, "two names of `{top}` become `{new}`");
+    }
 }
 
 /// Whether a word is a name of the design; system tasks and numbers are not.

@@ -10,17 +10,23 @@ macro_rules! block {
     };
 }
 
+pub mod amounts;
+pub mod card;
 pub mod counters;
 pub mod crc;
 pub mod csr;
 pub mod decode;
 pub mod digest;
+pub mod dirty;
 pub mod egress;
+pub mod emitted;
+pub mod engine;
 pub mod expander;
 mod export;
 pub mod framer;
 pub mod hash;
 pub mod ingress;
+pub mod intake;
 pub mod layout;
 mod lint;
 pub mod map;
@@ -28,6 +34,7 @@ pub mod marks;
 pub mod outbound;
 pub mod pool;
 pub mod prim;
+pub mod receive;
 pub mod record;
 pub mod sums;
 pub mod sweeper;

@@ -4,13 +4,17 @@
 //! missing here fails a test, and so does a text that one of three readers objects to.
 
 use crate::{
-    counters, crc, csr, decode, digest, egress, expander, framer, hash, ingress, map, marks, outbound, pool,
-    prim, record, sums, sweeper, table, taker, tally,
+    amounts, card, counters, crc, csr, decode, digest, dirty, egress, emitted, engine, expander, framer,
+    hash, ingress, intake, map, marks, outbound, pool, prim, receive, record, sums, sweeper, table, taker,
+    tally,
 };
 use formats::register::Counter;
 
 /// Bytes of a beat on the wide buses.
 const BEAT_BYTES: usize = 64;
+
+/// Of the thread that makes a block.
+const STACK_BYTES: usize = 256 << 20;
 
 /// One block at one size.
 pub struct Top {
@@ -29,7 +33,14 @@ impl Top {
         let parameters: String =
             self.parameters.iter().map(|(name, value)| format!(", {name} = {value}")).collect();
         let (package, version) = (env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-        format!("// {package} {version}, block {}{parameters}.\n{}", self.block, (self.text)(self.name))
+        let (text, name) = (self.text, self.name);
+        // A block is made on the stack, and a card is larger than that of a test.
+        let maker = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || text(name));
+        let text = match maker.expect("a thread").join() {
+            Ok(text) => text,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        format!("// {package} {version}, block {}{parameters}.\n{text}", self.block)
     }
 }
 
@@ -99,6 +110,11 @@ tops! {
     csr: csr::Csr { S = csr::STORED, V = 32 * csr::STORED, N = csr::SAID, U = 32 * csr::SAID }
         = csr::Csr::new(&csr::Words::declared());
     outbound: outbound::Outbound { T = 6, Q = 1528 };
+    receive: receive::Receive {};
+    intake: intake::Intake {};
+    dirty: dirty::Dirty {};
+    emitted: emitted::Emitted {};
+    engine: engine::Engine { S = 10, T = 30, V = 31, A = 12, P = 2 };
     verdict: decode::Verdict {};
     decode: decode::RecordDecoder {};
     frame_crc: ingress::crc::FrameCrc { W = 512, K = 64, U = 4 };
@@ -120,6 +136,13 @@ tops! {
         { W = 512, K = 64, U = 4, T = 7, D = 6, P = 10, N = 11, B = 12, F = 9, C = 4 };
     egress_128: egress::Egress
         { W = 128, K = 16, U = 1, T = 4, D = 3, P = 7, N = 8, B = 9, F = 6, C = 4 };
+    amounts: amounts::Amounts {};
+    card_512: card::Card
+        { W = 512, K = 64, U = 4, IR = 896, IM = 513, IH = 1, IC = 4, IA = 9, ET = 7, ED = 6, EP = 10, EN = 11, EB = 12,
+          EF = 9, EC = 4, S = 10, T = 30, V = 31, A = 12, P = 2 };
+    card_128: card::Card
+        { W = 128, K = 16, U = 1, IR = 128, IM = 129, IH = 4, IC = 16, IA = 11, ET = 4, ED = 3, EP = 7, EN = 8, EB = 9,
+          EF = 6, EC = 4, S = 9, T = 31, V = 32, A = 11, P = 2 };
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ macro_rules! blocks {
     };
 }
 
-blocks!(slice registers copier skid fifo delay lut_memory twin_memory memory loop_memory paced_memory multiplier arbiter wires xor_tables xor_sums crc_tables crc_sums flow_hash expander same_flow tags flow_table difference flows record outbound out_buffer framer_512 framer_256 framer_128 flow_digest bucket_sums tally marks map told taker taker_9 taker_14 counters csr verdict decode frame_crc frame_crc_128 header_check peer_table frame_store aligner ingress ingress_256 ingress_128 sweeper sweeper_9 sweeper_12 pages pool_512 pool_128 egress_512 egress_128);
+blocks!(slice registers copier skid fifo delay lut_memory twin_memory memory loop_memory paced_memory multiplier arbiter wires xor_tables xor_sums crc_tables crc_sums flow_hash expander same_flow tags flow_table difference flows record outbound receive intake dirty emitted engine out_buffer framer_512 framer_256 framer_128 flow_digest bucket_sums tally marks map told taker taker_9 taker_14 counters csr verdict decode frame_crc frame_crc_128 header_check peer_table frame_store aligner ingress ingress_256 ingress_128 sweeper sweeper_9 sweeper_12 pages pool_512 pool_128 egress_512 egress_128 amounts card_512 card_128);
 
 #[test]
 fn every_top_of_the_crate_is_checked() {

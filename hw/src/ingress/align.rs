@@ -46,6 +46,8 @@ pub struct Aligner<const W: usize, const D: usize, const U: usize, const C: usiz
     pub in_port: Signal<In, Bits<3>>,
     /// Its sequence.
     pub in_sequence: Signal<In, Bits<64>>,
+    /// Frames are missing before it.
+    pub in_gap: Signal<In, Bit>,
     /// A frame is over at this clock.
     pub out_done: Signal<Out, Bit>,
     /// A record is there.
@@ -62,22 +64,24 @@ pub struct Aligner<const W: usize, const D: usize, const U: usize, const C: usiz
     pub out_port: Signal<Out, Bits<3>>,
     /// Sequence of its frame.
     pub out_sequence: Signal<Out, Bits<64>>,
+    /// Frames are missing before its frame.
+    pub out_gap: Signal<Out, Bit>,
     /// The first of its frame.
     pub out_first: Signal<Out, Bit>,
     /// The last of its frame.
     pub out_last: Signal<Out, Bit>,
     /// No record: the frame ends here, because what follows is none.
     pub out_malformed: Signal<Out, Bit>,
-    verdicts: LutMemory<85, 7>,
+    verdicts: LutMemory<86, 7>,
     write_index: DFF<Bits<8>>,
     read_index: DFF<Bits<8>>,
     has_verdict: Signal<Local, Bit>,
-    entering: Signal<Local, Bits<85>>,
-    next_frame: Signal<Local, Bits<85>>,
+    entering: Signal<Local, Bits<86>>,
+    next_frame: Signal<Local, Bits<86>>,
     next_units: Signal<Local, Bits<10>>,
     loads: Signal<Local, Bit>,
-    /// The frame at hand: sender, port and sequence.
-    frame: DFF<Bits<74>>,
+    /// The frame at hand: sender, port, sequence, gap.
+    frame: DFF<Bits<75>>,
     frame_valid: DFF<Bit>,
     /// Records are still to come; else what is left of it is dropped.
     is_open: DFF<Bit>,
@@ -136,7 +140,7 @@ pub struct Aligner<const W: usize, const D: usize, const U: usize, const C: usiz
     piece: Signal<Local, Bits<W>>,
     valid: DFF<Bit>,
     count: DFF<Bits<5>>,
-    record_frame: DFF<Bits<74>>,
+    record_frame: DFF<Bits<75>>,
     record_first: DFF<Bit>,
     record_last: DFF<Bit>,
     malformed: DFF<Bit>,
@@ -171,6 +175,7 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Default for
             in_sender: Default::default(),
             in_port: Default::default(),
             in_sequence: Default::default(),
+            in_gap: Default::default(),
             out_done: Default::default(),
             out_valid: Default::default(),
             out_ready: Default::default(),
@@ -179,6 +184,7 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Default for
             out_sender: Default::default(),
             out_port: Default::default(),
             out_sequence: Default::default(),
+            out_gap: Default::default(),
             out_first: Default::default(),
             out_last: Default::default(),
             out_malformed: Default::default(),
@@ -396,11 +402,12 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Logic for A
         }
 
         // The frame at hand; a verdict that nobody waits for goes past the queue.
-        self.entering.next = (bit_cast::<85, 64>(self.in_sequence.val()) << 21)
-            | (bit_cast::<85, 3>(self.in_port.val()) << 18)
-            | (bit_cast::<85, 7>(self.in_sender.val()) << 11)
-            | (bit_cast::<85, 10>(self.in_units.val()) << 1)
-            | bit_cast::<85, 1>(self.in_accepted.val().into());
+        self.entering.next = (bit_cast::<86, 1>(self.in_gap.val().into()) << 85)
+            | (bit_cast::<86, 64>(self.in_sequence.val()) << 21)
+            | (bit_cast::<86, 3>(self.in_port.val()) << 18)
+            | (bit_cast::<86, 7>(self.in_sender.val()) << 11)
+            | (bit_cast::<86, 10>(self.in_units.val()) << 1)
+            | bit_cast::<86, 1>(self.in_accepted.val().into());
         self.verdicts.clock.next = self.clock.val();
         self.verdicts.write.next = self.in_valid.val();
         self.verdicts.write_address.next = self.write_index.q.val().get_bits::<7>(0);
@@ -420,7 +427,7 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Logic for A
             self.frame_valid.d.next = self.has_verdict.val() | self.in_valid.val();
             self.is_open.d.next = self.next_frame.val().get_bit(0) & (self.next_units.val() != 0);
             self.frame_left.d.next = self.next_units.val();
-            self.frame.d.next = self.next_frame.val().get_bits::<74>(11);
+            self.frame.d.next = self.next_frame.val().get_bits::<75>(11);
             self.is_first.d.next = true;
             if self.has_verdict.val() | self.in_valid.val() {
                 self.read_index.d.next = self.read_index.q.val() + 1;
@@ -459,6 +466,7 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Logic for A
         self.out_sender.next = self.record_frame.q.val().get_bits::<7>(0);
         self.out_port.next = self.record_frame.q.val().get_bits::<3>(7);
         self.out_sequence.next = self.record_frame.q.val().get_bits::<64>(10);
+        self.out_gap.next = self.record_frame.q.val().get_bit(74);
         self.out_first.next = self.record_first.q.val();
         self.out_last.next = self.record_last.q.val();
         self.out_malformed.next = self.malformed.q.val();

@@ -93,6 +93,8 @@ pub struct Ingress<
     pub record_port: Signal<Out, Bits<3>>,
     /// Sequence of its frame.
     pub record_sequence: Signal<Out, Bits<64>>,
+    /// Frames are missing before its frame.
+    pub record_gap: Signal<Out, Bit>,
     /// The first of its frame.
     pub record_first: Signal<Out, Bit>,
     /// The last of its frame.
@@ -197,6 +199,7 @@ impl<
             record_sender: Default::default(),
             record_port: Default::default(),
             record_sequence: Default::default(),
+            record_gap: Default::default(),
             record_first: Default::default(),
             record_last: Default::default(),
             record_malformed: Default::default(),
@@ -334,6 +337,7 @@ impl<
         self.aligner.in_sender.next = self.held[3].q.val().get_bits::<7>(self.at_sender.val().index());
         self.aligner.in_port.next = self.held[3].q.val().get_bits::<3>(self.at_port.val().index());
         self.aligner.in_sequence.next = self.held[3].q.val().get_bits::<64>(self.at_sequence.val().index());
+        self.aligner.in_gap.next = self.peers.out_missing.val().any();
         self.aligner.beat_valid.next = self.store.out_valid.val();
         self.aligner.beat_last.next = self.store.out_last.val();
         self.aligner.beat_data.next = self.store.out_data.val();
@@ -346,6 +350,7 @@ impl<
         self.record_sender.next = self.aligner.out_sender.val();
         self.record_port.next = self.aligner.out_port.val();
         self.record_sequence.next = self.aligner.out_sequence.val();
+        self.record_gap.next = self.aligner.out_gap.val();
         self.record_first.next = self.aligner.out_first.val();
         self.record_last.next = self.aligner.out_last.val();
         self.record_malformed.next = self.aligner.out_malformed.val();

@@ -144,11 +144,13 @@ pub struct Sweeper<const S: usize> {
     pub job_bucket: Signal<In, Bits<10>>,
     /// Of a snapshot: the copy is the remote one.
     pub job_copy: Signal<In, Bit>,
-    /// Copies of a bucket were marked dirty, or its roles were written; not in every clock.
+    /// Copies were marked dirty, or roles were written; not in every clock.
     pub dirty_valid: Signal<In, Bit>,
-    /// The bucket.
-    pub dirty_bucket: Signal<In, Bits<10>>,
-    /// Its copies: backup (bit 0), remote (bit 1).
+    /// The bucket whose backup it was.
+    pub dirty_backup: Signal<In, Bits<10>>,
+    /// The bucket whose remote it was.
+    pub dirty_remote: Signal<In, Bits<10>>,
+    /// Which of the two: backup (bit 0), remote (bit 1).
     pub dirty_copy: Signal<In, Bits<2>>,
     /// A SNAPSHOT_END goes in this clock: bucket and copy are those of the window's record.
     pub snapshots_sent: Signal<Out, Bit>,
@@ -173,6 +175,7 @@ pub struct Sweeper<const S: usize> {
     hints: Signal<Local, Bits<2>>,
     clears: Signal<Local, Bits<2>>,
     leaves: Signal<Local, Bits<2>>,
+    dirty_at: [Signal<Local, Bits<10>>; 2],
     hint_bucket: Signal<Local, Bits<10>>,
     digest_clock: DFF<Bits<32>>,
     digest_due: DFF<Bit>,
@@ -383,20 +386,20 @@ impl<const S: usize> Default for Sweeper<S> {
             digest_floor_at: at(digest, "floor"),
             digest_emitted_at: at(digest, "emitted"),
             ..clock reset window member session welcome floor enable digest_interval window_gap job_valid
-              job_ready job_kind job_bucket job_copy dirty_valid dirty_bucket dirty_copy snapshots_sent
-              records_swept digests_sent tombstones_freed walk_bucket walk_remote walk_found walk_moves
-              walk_pending all_left welcome_held welcome_moved hints clears leaves hint_bucket digest_clock
-              digest_due digest_bucket has_job held_kind held_bucket held_remote gap gap_over last_job
-              last_digest walk_asks picks pick_walk pick_job pick_digest phase wants bucket is_remote
-              does_snapshot does_digest does_settle map_valid roles is_own copies copy_member member_index
-              copy_flags is_welcome is_clean is_settled is_wanted is_left sends all_settled floor_held
-              may_settle copy_valid copy_set copy_clear waiting_mark dirty_mark slot reads place
-              request_valid request_place request_tells request_watches request_frees requests
-              requests_read requested in_flight awaited flight_in flight_out first_awaited
-              answers answer_bucket answer_flags answer_version seen seen_place seen_here seen_flags seen_old
-              seen_told seen_done candidate candidate_place frees frees_place is_idle sums_valid sum count
-              push_valid push_member push_remote push_units push_data term successor bucket_wide about did_snapshot
-              did_record did_digest did_free unused
+            job_ready job_kind job_bucket job_copy dirty_valid dirty_backup dirty_remote dirty_copy
+            snapshots_sent records_swept digests_sent tombstones_freed walk_bucket walk_remote walk_found
+            walk_moves walk_pending all_left welcome_held welcome_moved hints clears leaves dirty_at
+            hint_bucket digest_clock digest_due digest_bucket has_job held_kind held_bucket held_remote gap
+            gap_over last_job last_digest walk_asks picks pick_walk pick_job pick_digest phase wants bucket
+            is_remote does_snapshot does_digest does_settle map_valid roles is_own copies copy_member
+            member_index copy_flags is_welcome is_clean is_settled is_wanted is_left sends all_settled
+            floor_held may_settle copy_valid copy_set copy_clear waiting_mark dirty_mark slot reads place
+            request_valid request_place request_tells request_watches request_frees requests requests_read
+            requested in_flight awaited flight_in flight_out first_awaited answers answer_bucket
+            answer_flags answer_version seen seen_place seen_here seen_flags seen_old seen_told seen_done
+            candidate candidate_place frees frees_place is_idle sums_valid sum count push_valid push_member
+            push_remote push_units push_data term successor bucket_wide about did_snapshot did_record
+            did_digest did_free unused
         }
     }
 }

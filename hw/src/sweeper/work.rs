@@ -403,12 +403,14 @@ impl<const S: usize> Logic for Sweeper<S> {
         if self.picks.val() {
             self.hint_bucket.next = self.walk_bucket.q.val();
         }
+        self.dirty_at[0].next = self.dirty_backup.val();
+        self.dirty_at[1].next = self.dirty_remote.val();
         for k in 0..2 {
             self.pending[k].write_address.next = self.hint_bucket.val();
             self.pending[k].write_data.next = bit_cast::<1, 1>(self.leaves.val().any().into());
             self.pending[k].write.next = self.hints.val().get_bit(k);
             if self.dirty_valid.val() {
-                self.pending[k].write_address.next = self.dirty_bucket.val();
+                self.pending[k].write_address.next = self.dirty_at[k].val();
                 self.pending[k].write_data.next = 1.into();
                 self.pending[k].write.next = self.dirty_copy.val().get_bit(k);
             }

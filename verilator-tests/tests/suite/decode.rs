@@ -39,13 +39,13 @@ const RAW: usize = 3 * UNIT_SIZE;
 
 /// What a frame holds from here, and how many units of it.
 #[derive(Clone, Copy)]
-struct Rest {
-    bytes: Frame,
-    available: u8,
+pub(super) struct Rest {
+    pub(super) bytes: Frame,
+    pub(super) available: u8,
 }
 
 impl Rest {
-    fn decoded(&self) -> std::result::Result<(Record, usize), RecordError> {
+    pub(super) fn decoded(&self) -> std::result::Result<(Record, usize), RecordError> {
         Record::decode(&self.bytes[..usize::from(self.available) * UNIT_SIZE])
     }
 
@@ -137,7 +137,7 @@ fn other_record(bench: &mut Bench, bytes: &mut Frame) {
 }
 
 /// A record of any kind, often with a byte that is wrong, or nothing that was meant as one.
-fn rest(bench: &mut Bench) -> Rest {
+pub(super) fn rest(bench: &mut Bench) -> Rest {
     let mut bytes = [0; RECORD_UNITS_MAX * UNIT_SIZE];
     bench.random().fill(&mut bytes);
     match bench.random().u8(..8) {
@@ -174,14 +174,14 @@ fn rest(bench: &mut Bench) -> Rest {
 
 /// What the decoder leaves of a record that has no error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Decoded {
+pub(super) enum Decoded {
     Flow { is_keyed: bool, id: u64, base_distance: u8, entry: [u32; ENTRY_WORDS] },
     Other { units: [u8; RAW], count: usize },
 }
 
 impl Decoded {
     /// A flow record as a request.
-    fn of(record: &Record) -> Option<Self> {
+    pub(super) fn of(record: &Record) -> Option<Self> {
         let by_id = |id: u64, term_low: u8, version: u64, base_distance: u8, record: FlowRecord| {
             let stamp = Stamp { term: Term(term_low.into()), version };
             let entry = pack(&Entry { record, stamp, ..Entry::default() });

@@ -16,7 +16,10 @@ pub(super) const SET_BITS: u32 = 10;
 pub(super) const MEMBER: u8 = 0;
 pub(super) const OTHER: u8 = 1;
 pub(super) const SESSION: u64 = 1;
-pub(super) const OTHER_SESSION: u64 = 2;
+/// Holds copies of what we own, and sends nothing but acknowledgements.
+pub(super) const THIRD: u8 = 2;
+/// Of the others, by number.
+pub(super) const SESSIONS: [u64; 3] = [SESSION, 2, 3];
 pub(super) const CLUSTER: u32 = 1;
 pub(super) const TAG: u16 = 1;
 /// Longer than any pause of the engine.
@@ -85,16 +88,20 @@ pub(super) struct End {
 /// The engine, and what its interface does not tell.
 pub(super) struct Model {
     pub(super) engine: Softnic,
-    now: Now,
-    audit: u16,
-    is_auditing: bool,
+    pub(super) now: Now,
+    pub(super) audit: u16,
+    pub(super) is_auditing: bool,
     pub(super) replicate: Groups,
-    flows: Vec<(FlowId, FlowKey)>,
+    pub(super) flows: Vec<(FlowId, FlowKey)>,
     pub(super) ends: BTreeMap<FlowKey, End>,
     last: usize,
-    /// Of a peer whose records come: frames so far.
-    pub(super) sequence: u64,
+    pub(super) secret: ClusterSecret,
+    config: Config,
+    /// Of each member: frames of its that came so far.
+    pub(super) sequences: [u64; 3],
     has_peer: bool,
+    /// Half of the buckets are ours and have copies; no owner changes.
+    pub(super) has_copies: bool,
     /// Buckets that lack the base of a record.
     pub(super) gapped: BTreeSet<u16>,
     /// What the last event said of a change.
@@ -132,9 +139,19 @@ fn config(random: &mut fastrand::Rng, peers: Vec<u8>) -> Config {
 
 impl Model {
     pub(super) fn drawn(random: &mut fastrand::Rng, has_peer: bool) -> Model {
-        let config = config(random, if has_peer { vec![OTHER] } else { Vec::new() });
+        Self::with(random, if has_peer { &[OTHER] } else { &[] })
+    }
+
+    /// With these peers; with two, they hold copies.
+    pub(super) fn with(random: &mut fastrand::Rng, peers: &[u8]) -> Model {
+        let config = config(random, peers.to_vec());
+        let (secret, has_peer, has_copies) = (config.secret, !peers.is_empty(), peers.len() > 1);
         let hasher = FlowHasher::new(&config.secret);
-        let sets: Vec<u16> = (0..random.usize(1..4)).map(|_| random.u16(..BUCKETS_COUNT as u16)).collect();
+        let mut bucket = || random.u16(..BUCKETS_COUNT as u16);
+        let sets: Vec<u16> = match has_copies {
+            true => [bucket() & !1, bucket() | 1, bucket() & !1, bucket() | 1].into(),
+            false => (0..bucket() % 3 + 1).map(|_| bucket()).collect(),
+        };
         let mut flows = Vec::new();
         while flows.len() < 6 * sets.len() {
             let key = any_key(random);
@@ -146,7 +163,7 @@ impl Model {
         // Versions cross the middle of their adder.
         let now = Now { local_us: 0, cluster_us: (random.u64(1..1 << 20) << 24) - random.u64(1..200) };
         let replicate = config.replicate;
-        let engine = Softnic::new(config, now);
+        let engine = Softnic::new(config.clone(), now);
         let mut model = Model {
             engine,
             now,
@@ -156,19 +173,32 @@ impl Model {
             flows,
             ends: BTreeMap::new(),
             last: 0,
-            sequence: 0,
+            secret,
+            config,
+            sequences: [0; 3],
             has_peer,
+            has_copies,
             gapped: BTreeSet::new(),
             created: None,
         };
-        if has_peer {
-            model.command(&Command::Peer { peer: OTHER, session: OTHER_SESSION });
+        for peer in peers {
+            model.command(&Command::Peer { peer: *peer, session: SESSIONS[usize::from(*peer)] });
         }
         for flow in 0..model.flows.len() {
-            let owner = if has_peer { OTHER } else { MEMBER };
+            let is_ours = has_copies && model.flows[flow].0.bucket() % 2 == 0;
+            let owner = if has_peer && !is_ours { OTHER } else { MEMBER };
             model.raise(flow, owner);
         }
         model
+    }
+
+    /// The engine of another member, which holds copies of ours.
+    pub(super) fn engine_of(&self, member: u8) -> Softnic {
+        let session = SESSIONS[usize::from(member)];
+        let config = Config { member, session, peers: vec![MEMBER], ..self.config.clone() };
+        let mut engine = Softnic::new(config, self.now);
+        engine.command(self.now, &Command::Peer { peer: MEMBER, session: SESSION });
+        engine
     }
 
     pub(super) fn command(&mut self, command: &Command) {
@@ -180,7 +210,7 @@ impl Model {
     pub(super) fn receive(&mut self, frame: &[u8]) {
         self.engine.receive(self.now, 0, frame);
         self.drain();
-        if self.sequence % 32 == 0 {
+        if !self.has_copies && self.sequences[usize::from(OTHER)] % 32 == 0 {
             self.engine.transmit(self.now, &mut |_, _| ());
         }
     }
@@ -195,16 +225,17 @@ impl Model {
     }
 
     /// Gives the bucket of a flow a new term.
-    fn raise(&mut self, flow: usize, owner: u8) {
+    pub(super) fn raise(&mut self, flow: usize, owner: u8) {
         let bucket = self.flows[flow].0.bucket();
         let term = Term(self.engine.roles(bucket).term.0 + 0x101);
         let none = MEMBER_NONE;
-        let roles = Roles { bucket, count: 1, term, owner, backup: none, remote: none, successor: none };
+        let [backup, remote] = if self.has_copies && owner == MEMBER { [OTHER, THIRD] } else { [none; 2] };
+        let roles = Roles { bucket, count: 1, term, owner, backup, remote, successor: none };
         self.command(&Command::Map(roles));
         if owner == MEMBER {
             self.gapped.remove(&bucket);
         }
-        if owner == MEMBER && self.has_peer {
+        if owner == MEMBER && self.has_peer && !self.has_copies {
             self.pull(bucket);
         }
     }
@@ -219,6 +250,7 @@ impl Model {
                 let was_owner = self.owns(self.flows[flow].0);
                 // Who had a bucket and hears of a new owner proposes to it first, and takes no records.
                 let owner = match (self.has_peer, random.u8(..)) {
+                    _ if self.has_copies => self.engine.roles(self.flows[flow].0.bucket()).owner,
                     (true, _) if was_owner => MEMBER,
                     (true, 0..8) | (false, 50..) => MEMBER,
                     _ => OTHER,
@@ -250,7 +282,11 @@ impl Model {
         let (id, key) = self.flows[self.last];
         let key = if random.u8(..) < 40 { key.reversed() } else { key };
         // A new owner pulls: records and commands meet.
-        let records = if self.owns(id) { 128 } else { 240 };
+        let records = match self.owns(id) {
+            true if self.has_copies => 0,
+            true => 128,
+            false => 240,
+        };
         if self.has_peer && random.u8(..) < records {
             let (record, asked) = self.draw_record(random, id, key);
             return (asked, Drawn::Record(record, key));

@@ -4,12 +4,15 @@
 //! block whose registers started anywhere, that worked on noise, and was reset: a reset that is missing shows.
 
 pub(crate) mod bucket_sums;
+pub(crate) mod card;
 pub(crate) mod copier;
+mod copies;
 pub(crate) mod counters;
 pub(crate) mod csr;
 pub(crate) mod decode;
 pub(crate) mod egress;
 mod engine;
+pub(crate) mod engine_parts;
 pub(crate) mod expander;
 pub(crate) mod flow_digest;
 pub(crate) mod flow_hash;
@@ -17,6 +20,8 @@ pub(crate) mod flows;
 pub(crate) mod framer;
 pub(crate) mod ingress;
 pub(crate) mod ingress_parts;
+mod intake;
+pub(crate) mod joined;
 mod late;
 pub(crate) mod map;
 pub(crate) mod out_buffer;
@@ -92,6 +97,11 @@ pub(crate) const BLOCKS: &[Block] = &[
     flows::FLOWS,
     record::BLOCK,
     outbound::BLOCK,
+    engine_parts::RECEIVE,
+    intake::INTAKE,
+    engine_parts::DIRTY,
+    engine_parts::EMITTED,
+    joined::ENGINE,
     out_buffer::BLOCK,
     framer::FRAMER_512,
     framer::FRAMER_256,
@@ -126,6 +136,9 @@ pub(crate) const BLOCKS: &[Block] = &[
     pool::POOL_128,
     egress::EGRESS_512,
     egress::EGRESS_128,
+    engine_parts::AMOUNTS,
+    card::CARD_512,
+    card::CARD_128,
 ];
 
 impl Block {

@@ -172,10 +172,15 @@ impl Model {
 
     /// Lets the engine take a record; what the card must make of it.
     pub(super) fn take_record(&mut self, record: &Record, asked: &Asked, key: FlowKey) -> Due {
+        self.take_record_of(OTHER, record, asked, key)
+    }
+
+    /// The same of a member that may not be the owner.
+    pub(super) fn take_record_of(&mut self, sender: u8, record: &Record, asked: &Asked, key: FlowKey) -> Due {
         let (name, term) = (key.canonical().0, self.engine.roles(asked.id.bucket()).term);
         let before = self.engine.flow(&key);
         let ended = self.ends.get(&name).copied();
-        let frame = self.frame(record);
+        let frame = self.frame_of(sender, record);
         let outcome = self.counted(&RECORDS, |model| model.receive(&frame));
         let created = self.created.filter(|_| outcome == outcome::APPLIED);
         let after = self.engine.flow(&key);
@@ -202,29 +207,50 @@ impl Model {
         Due { id: asked.id, key, outcome, found, term, before, after, end, created, replicate }
     }
 
-    /// A frame of one record.
-    fn frame(&mut self, record: &Record) -> Vec<u8> {
-        self.sequence += 1;
-        let mut units = [0; RECORD_UNITS_MAX * UNIT_SIZE];
-        let count = record.encode(&mut units);
-        let header = FrameHeader {
-            version: PROTOCOL_VERSION,
-            cluster: CLUSTER,
-            sender: OTHER,
-            receiver: MEMBER,
-            sequence: self.sequence,
-            session: OTHER_SESSION,
-            peer_session: SESSION as u32,
-            units: count as u16,
-            records: 1,
-            ..FrameHeader::default()
-        };
-        let envelope = Envelope { s_tag: TAG, c_tag: TAG, ..Envelope::default() };
-        let mut head = [0; FRAME_HEADER_SIZE];
-        encode_header(&envelope, &header, &mut head);
-        let mut frame = [&head[..], &units[..count * UNIT_SIZE]].concat();
-        let crc = crc32fast::hash(&frame[FRAME_CRC_FROM..]);
-        frame.extend(crc.to_le_bytes());
-        frame
+    /// A frame of the owner with one record.
+    pub(super) fn frame(&mut self, record: &Record) -> Vec<u8> {
+        self.frame_of(OTHER, record)
     }
+
+    /// A frame of a member with one record.
+    pub(super) fn frame_of(&mut self, sender: u8, record: &Record) -> Vec<u8> {
+        let sequence = &mut self.sequences[usize::from(sender)];
+        *sequence += 1;
+        frame_at(sender, *sequence, std::slice::from_ref(record))
+    }
+}
+
+/// A frame of a member with these records.
+pub(super) fn frame_at(sender: u8, sequence: u64, records: &[Record]) -> Vec<u8> {
+    let mut units = Vec::new();
+    for record in records {
+        let mut scratch = [0; RECORD_UNITS_MAX * UNIT_SIZE];
+        let count = record.encode(&mut scratch);
+        units.extend_from_slice(&scratch[..count * UNIT_SIZE]);
+    }
+    frame_between([sender, MEMBER], sequence, records.len(), &units)
+}
+
+/// A frame from one member to another with these units of so many records.
+pub(super) fn frame_between(members: [u8; 2], sequence: u64, records: usize, units: &[u8]) -> Vec<u8> {
+    let [sender, receiver] = members;
+    let header = FrameHeader {
+        version: PROTOCOL_VERSION,
+        cluster: CLUSTER,
+        sender,
+        receiver,
+        sequence,
+        session: SESSIONS[usize::from(sender)],
+        peer_session: SESSIONS[usize::from(receiver)] as u32,
+        units: (units.len() / UNIT_SIZE) as u16,
+        records: records as u16,
+        ..FrameHeader::default()
+    };
+    let envelope = Envelope { s_tag: TAG, c_tag: TAG, ..Envelope::default() };
+    let mut head = [0; FRAME_HEADER_SIZE];
+    encode_header(&envelope, &header, &mut head);
+    let mut frame = [&head[..], units].concat();
+    let crc = crc32fast::hash(&frame[FRAME_CRC_FROM..]);
+    frame.extend(crc.to_le_bytes());
+    frame
 }

@@ -56,7 +56,7 @@ pub(super) struct Ports {
     pub(super) job_bucket: Input<u16>,
     pub(super) job_copy: Input<bool>,
     pub(super) dirty_valid: Input<bool>,
-    pub(super) dirty_bucket: Input<u16>,
+    pub(super) dirty_buckets: [Input<u16>; 2],
     pub(super) dirty_copy: Input<u8>,
     pub(super) strobes: [Port<bool>; 4],
 }
@@ -119,7 +119,7 @@ impl Ports {
             job_bucket: bench.input("job_bucket")?,
             job_copy: bench.input("job_copy")?,
             dirty_valid: bench.input("dirty_valid")?,
-            dirty_bucket: bench.input("dirty_bucket")?,
+            dirty_buckets: [bench.input("dirty_backup")?, bench.input("dirty_remote")?],
             dirty_copy: bench.input("dirty_copy")?,
             strobes: [
                 bench.port("snapshots_sent")?,

@@ -318,7 +318,7 @@ impl<const S: usize> Side<S> {
         let hint = if self.random.bool() { self.hints.pop_front() } else { None };
         let (bucket, copies) = hint.unwrap_or((self.random.u16(..1024), self.random.u8(..4)));
         self.ports.dirty_valid.set(hint.is_some());
-        self.ports.dirty_bucket.set(bucket);
+        self.ports.dirty_buckets.iter().for_each(|port| port.set(bucket));
         self.ports.dirty_copy.set(copies);
     }
 

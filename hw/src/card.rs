@@ -1,0 +1,529 @@
+//! The card: frames in, frames out, registers, and the connection engine between them.
+//!
+//! Enters: frames of peers; commands, roles and jobs of the host; accesses of its driver. Leaves: frames to
+//! peers; what became of each request, records and events for the host; answers to the driver. Ring, DMA and
+//! packets are not here: the host's side is a set of plain ports.
+//!
+//! From a command to the first beat of its frame, and from the last beat of a frame to the table, only
+//! registers of the parts lie; each part says its own cycles.
+//!
+//! A session begins in this order, or frames of the old one are taken for the new: push nothing for the
+//! member (its roles gone, 60 clocks), drop what waits for it, write its path's session, its sequences, its
+//! session as a sender.
+
+use crate::amounts::Amounts;
+use crate::counters::Counters;
+use crate::csr::{self, Csr};
+use crate::egress::Egress;
+use crate::engine::{Engine, COUNTERS};
+use crate::expander::Expander;
+use crate::ingress::Ingress;
+use crate::prim::{constant, FrameOut, LiteIn, Wire, Wires};
+use formats::limits::*;
+use formats::register::{self as reg, Counter};
+use rust_hdl::prelude::*;
+
+/// Bits of the registers that hold what is written, and of those that are said.
+const STORED_BITS: usize = 32 * csr::STORED;
+const SAID_BITS: usize = 32 * csr::SAID;
+/// Clocks between two windows of the sweeper: the time in which packets that waited catch up.
+pub const WINDOW_GAP: usize = 256;
+
+// Widths and numbers in a kernel are plain.
+const _: () = assert!(COUNTERS == 96 && FRAME_HEADER_SIZE + FRAME_CRC_SIZE == 68 && UNIT_SIZE == 16);
+
+/// The counter of each strobe of the streams, in the order of `heard`.
+const HEARD: [Counter; 15] = [
+    Counter::FramesReceived,
+    Counter::FramesAccepted,
+    Counter::FrameShort,
+    Counter::FrameLong,
+    Counter::FrameForeign,
+    Counter::FrameVersion,
+    Counter::FrameLength,
+    Counter::FrameCrc,
+    Counter::FrameCluster,
+    Counter::FrameSender,
+    Counter::FrameReceiver,
+    Counter::FrameSession,
+    Counter::FrameSequence,
+    Counter::FrameFull,
+    Counter::FramesSent,
+];
+
+/// Registers that the engine has values of: what they are in `settings`.
+const SETTINGS: [(u32, usize); 10] = [
+    (reg::MEMBER, 8),
+    (reg::CLUSTER, 32),
+    (reg::SESSION_LOW, 32),
+    (reg::SESSION_HIGH, 32),
+    (reg::REPLICATE_GROUPS, 8),
+    (reg::FRAME_SIZE, 16),
+    (reg::DIGEST_US, 32),
+    (reg::TAGS, 32),
+    (reg::TRACK_EDGE_BITS, 5),
+    (reg::RING_ENABLE, 1),
+];
+/// Bits of all of them.
+const SETTING_BITS: usize = 198;
+const _: () = {
+    let (mut n, mut bits) = (0, 0);
+    while n < SETTINGS.len() {
+        bits += SETTINGS[n].1;
+        n += 1;
+    }
+    assert!(bits == SETTING_BITS);
+};
+
+fn settings() -> Wires<STORED_BITS, SETTING_BITS> {
+    let mut to = 0;
+    Wires::new(SETTINGS.map(|(offset, bits)| {
+        let wire = Wire { from: csr::stored(offset).at, to, bits };
+        to += bits;
+        wire
+    }))
+}
+
+/// What the card says of itself: who it is, and what it holds.
+fn said(flows: usize) -> Constant<Bits<SAID_BITS>> {
+    let sizes = [(reg::FLOWS_MAX, flows as u32), (reg::PORTS_COUNT, PORTS_MAX as u32)];
+    let sizes = sizes.map(|(offset, value)| (csr::said(offset), value));
+    Constant::new(csr::identity().into_iter().chain(sizes).fold(0.into(), |sum, (field, value)| {
+        let value: Bits<SAID_BITS> = u64::from(value).to_bits();
+        sum | value << field.at as u64
+    }))
+}
+
+/// A card: beats of W bits, K bytes, U units; ingress, egress and engine with their parameters.
+#[derive(LogicBlock)]
+#[rustfmt::skip]
+pub struct Card<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: usize, const IH: usize, const IC: usize, const IA: usize, const ET: usize, const ED: usize, const EP: usize, const EN: usize, const EB: usize, const EF: usize, const EC: usize, const S: usize, const T: usize, const V: usize, const A: usize, const P: usize> {
+    /// The clock.
+    pub clock: Signal<In, Clock>,
+    /// Begins anew; between frames.
+    pub reset: Signal<In, Bit>,
+    /// Everything is cleared, and the keys are those of the secret; until then nothing may enter but through
+    /// the registers.
+    pub ready: Signal<Out, Bit>,
+    /// Registers and counters.
+    pub s_axil: LiteIn<12>,
+    /// A SNAPSHOT_END goes to the pool.
+    pub snapshot_sent: Signal<Out, Bit>,
+    /// Its bucket, and above it whether it is for the remote.
+    pub snapshot_bucket: Signal<Out, Bits<11>>,
+    /// Frames out.
+    pub m_axis: FrameOut<W, K>,
+    /// Cluster time in µs; it does not fall.
+    pub time_us: Signal<In, Bits<64>>,
+    /// Frames in, as `Ingress` takes them.
+    pub s_axis_tdata: Signal<In, Bits<W>>,
+    /// See there.
+    pub s_axis_tkeep: Signal<In, Bits<K>>,
+    /// See there.
+    pub s_axis_tlast: Signal<In, Bit>,
+    /// The port a frame came through.
+    pub s_axis_tuser: Signal<In, Bits<3>>,
+    /// See there.
+    pub s_axis_tvalid: Signal<In, Bit>,
+    /// Always.
+    pub s_axis_tready: Signal<Out, Bit>,
+    /// The table of paths, as `Framer` has it: a data path has the number of its member.
+    pub path_index: Signal<In, Bits<ET>>,
+    /// See there.
+    pub path_valid: Signal<In, Bit>,
+    /// See there.
+    pub path_entry: Signal<In, Bits<112>>,
+    /// See there.
+    pub path_session_valid: Signal<In, Bit>,
+    /// See there.
+    pub path_session: Signal<In, Bits<32>>,
+    /// The table of senders, as `Ingress` has it.
+    pub peer_session_valid: Signal<In, Bit>,
+    /// See there.
+    pub peer_sequence_valid: Signal<In, Bit>,
+    /// See there.
+    pub peer: Signal<In, Bits<7>>,
+    /// See there.
+    pub peer_port: Signal<In, Bits<3>>,
+    /// See there.
+    pub peer_known: Signal<In, Bit>,
+    /// See there.
+    pub peer_number: Signal<In, Bits<64>>,
+    /// What waits for a member is dropped, as `Pool` does.
+    pub drop_valid: Signal<In, Bit>,
+    /// See there.
+    pub drop_ready: Signal<Out, Bit>,
+    /// See there.
+    pub drop_destination: Signal<In, Bits<ED>>,
+    /// A record of the host's own leaves first and alone, as `Framer` sends it.
+    pub alone_valid: Signal<In, Bit>,
+    /// See there.
+    pub alone_ready: Signal<Out, Bit>,
+    /// See there.
+    pub alone_path: Signal<In, Bits<ET>>,
+    /// See there.
+    pub alone_units: Signal<In, Bits<3>>,
+    /// See there.
+    pub alone_data: Signal<In, Bits<512>>,
+    /// A command is there, as `Intake` takes it.
+    pub command_valid: Signal<In, Bit>,
+    /// It is taken at this clock.
+    pub command_ready: Signal<Out, Bit>,
+    /// See there.
+    pub command_kind: Signal<In, Bits<2>>,
+    /// See there.
+    pub command_flags: Signal<In, Bits<4>>,
+    /// See there.
+    pub command_word: Signal<In, Bits<1296>>,
+    /// The host's word on a bucket is there, as `Map` takes it.
+    pub roles_valid: Signal<In, Bit>,
+    /// It is taken at this clock.
+    pub roles_ready: Signal<Out, Bit>,
+    /// See there.
+    pub roles_bucket: Signal<In, Bits<10>>,
+    /// See there.
+    pub roles: Signal<In, Bits<64>>,
+    /// See there.
+    pub roles_set: Signal<In, Bits<8>>,
+    /// See there.
+    pub roles_clear: Signal<In, Bits<8>>,
+    /// See there.
+    pub roles_copy_set: Signal<In, Bits<8>>,
+    /// See there.
+    pub roles_copy_clear: Signal<In, Bits<8>>,
+    /// A job is there, as `Sweeper` takes it.
+    pub job_valid: Signal<In, Bit>,
+    /// It is taken at this clock.
+    pub job_ready: Signal<Out, Bit>,
+    /// See there.
+    pub job_kind: Signal<In, Bits<2>>,
+    /// See there.
+    pub job_bucket: Signal<In, Bits<10>>,
+    /// See there.
+    pub job_copy: Signal<In, Bit>,
+    /// Number of the last audit.
+    pub audit: Signal<In, Bits<8>>,
+    /// An audit runs.
+    pub is_auditing: Signal<In, Bit>,
+    /// Deletes up to this version are known to all sessions.
+    pub floor: Signal<In, Bits<48>>,
+    /// A record for the host is there, as `Receive` gives it.
+    pub host_valid: Signal<Out, Bit>,
+    /// It is taken at this clock.
+    pub host_ready: Signal<In, Bit>,
+    /// See there.
+    pub host_word: Signal<Out, Bits<1615>>,
+    /// An event for the host is there, as `Taker` gives it.
+    pub event_valid: Signal<Out, Bit>,
+    /// It is taken at this clock.
+    pub event_ready: Signal<In, Bit>,
+    /// See there.
+    pub event_data: Signal<Out, Bits<442>>,
+    /// What became of a request leaves.
+    pub out_valid: Signal<Out, Bit>,
+    /// Who made it, of `intake::source`.
+    pub out_source: Signal<Out, Bits<2>>,
+    /// Of `table::outcome`.
+    pub out_outcome: Signal<Out, Bits<4>>,
+    /// Of [`refusal`].
+    pub out_refusal: Signal<Out, Bits<2>>,
+    /// Of an applied record: the life is new here.
+    pub out_created: Signal<Out, Bit>,
+    /// The flow id.
+    pub out_id: Signal<Out, Bits<40>>,
+    /// Of a record: its sender.
+    pub out_peer: Signal<Out, Bits<7>>,
+    /// Of a record: the sequence of its frame.
+    pub out_sequence: Signal<Out, Bits<64>>,
+    /// The entry behind the request.
+    pub out_entry: Signal<Out, Bits<1296>>,
+    /// The frame of a record must not be acknowledged: it is to come again.
+    pub refuses: Signal<Out, Bit>,
+    /// An enabled interrupt waits.
+    pub irq: Signal<Out, Bit>,
+    ingress: Ingress<W, K, U, IR, IM, IH, IC, IA>,
+    engine: Engine<S, T, V, A, P>,
+    egress: Egress<W, K, U, ET, ED, EP, EN, EB, EF, EC>,
+    csr: Csr<{ csr::STORED }, STORED_BITS, { csr::SAID }, SAID_BITS>,
+    counters: Counters<96>,
+    amounts: Amounts,
+    expander: Expander,
+    settings_wires: Wires<STORED_BITS, SETTING_BITS>,
+    heard_wires: Wires<15, 96>,
+    settings: Signal<Local, Bits<198>>,
+    frame_size: Signal<Local, Bits<16>>,
+    frame_left: Signal<Local, Bits<16>>,
+    frame_room: Signal<Local, Bits<16>>,
+    frame_limit: DFF<Bits<10>>,
+    least_units: Constant<Bits<16>>,
+    most_units: Constant<Bits<16>>,
+    secret_at: Constant<Bits<16>>,
+    secret_word: Constant<Bits<16>>,
+    said: Constant<Bits<SAID_BITS>>,
+    ports: Constant<Bits<4>>,
+    window_gap: Constant<Bits<16>>,
+    welcome: DFF<Bits<64>>,
+    /// A session that began, and whose.
+    gap_waits: DFF<Bit>,
+    gap_peer: DFF<Bits<7>>,
+    up: DFF<Bits<96>>,
+    down: DFF<Bits<96>>,
+    heard: Signal<Local, Bits<15>>,
+    /// What nobody here asks for.
+    unused: Signal<Local, Bit>,
+}
+
+#[rustfmt::skip] // Its head must be one line.
+impl<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: usize, const IH: usize, const IC: usize, const IA: usize, const ET: usize, const ED: usize, const EP: usize, const EN: usize, const EB: usize, const EF: usize, const EC: usize, const S: usize, const T: usize, const V: usize, const A: usize, const P: usize> Default for Card<W, K, U, IR, IM, IH, IC, IA, ET, ED, EP, EN, EB, EF, EC, S, T, V, A, P> {
+    fn default() -> Self {
+        let heard = |(from, counter): (usize, &Counter)| Wire { from, to: *counter as usize, bits: 1 };
+        block! {
+            csr: Csr::new(&csr::Words::declared()),
+            settings_wires: settings(),
+            heard_wires: Wires::new(HEARD.iter().enumerate().map(heard)),
+            least_units: constant(crate::pool::RECORD_UNITS as u128),
+            most_units: constant(FRAME_UNITS_MAX as u128),
+            secret_at: constant(csr::stored(reg::SECRET).at as u128),
+            secret_word: constant((csr::stored(reg::SECRET).at / 32 + 7) as u128),
+            said: said(1 << A),
+            ports: constant(PORTS_MAX as u128),
+            window_gap: constant(WINDOW_GAP as u128),
+            ..clock reset ready s_axil snapshot_sent snapshot_bucket m_axis time_us s_axis_tdata
+            s_axis_tkeep s_axis_tlast s_axis_tuser s_axis_tvalid s_axis_tready path_index path_valid
+            path_entry path_session_valid path_session peer_session_valid peer_sequence_valid peer peer_port
+            peer_known peer_number drop_valid drop_ready drop_destination alone_valid alone_ready alone_path
+            alone_units alone_data command_valid command_ready command_kind command_flags command_word
+            roles_valid roles_ready roles_bucket roles roles_set roles_clear roles_copy_set roles_copy_clear
+            job_valid job_ready job_kind job_bucket job_copy audit is_auditing floor host_valid host_ready
+            host_word event_valid event_ready event_data out_valid out_source out_outcome out_refusal
+            out_created out_id out_peer out_sequence out_entry refuses irq ingress engine egress counters
+            amounts expander settings frame_size frame_left frame_room frame_limit welcome gap_waits
+            gap_peer up down heard unused
+        }
+    }
+}
+
+#[rustfmt::skip] // Its head must be one line.
+impl<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: usize, const IH: usize, const IC: usize, const IA: usize, const ET: usize, const ED: usize, const EP: usize, const EN: usize, const EB: usize, const EF: usize, const EC: usize, const S: usize, const T: usize, const V: usize, const A: usize, const P: usize> Logic for Card<W, K, U, IR, IM, IH, IC, IA, ET, ED, EP, EN, EB, EF, EC, S, T, V, A, P> {
+    #[hdl_gen]
+    fn update(&mut self) {
+        dff_setup!(self, clock, frame_limit, welcome, gap_waits, gap_peer, up, down);
+        clock!(self, clock, ingress, engine, egress, csr, counters, amounts, expander);
+        self.ingress.reset.next = self.reset.val();
+        self.engine.reset.next = self.reset.val();
+        self.egress.reset.next = self.reset.val();
+        self.csr.reset.next = self.reset.val();
+        self.counters.reset.next = self.reset.val();
+        self.amounts.reset.next = self.reset.val();
+        self.expander.reset.next = self.reset.val();
+        self.ready.next = self.engine.ready.val() & self.expander.ready.val();
+
+        // Registers.
+        LiteIn::<12>::link(&mut self.s_axil, &mut self.csr.s_axil);
+        self.csr.clear.next = 0.into();
+        self.csr.said.next = self.said.val();
+        self.csr.raise.next =
+            bit_cast::<32, 1>((self.engine.event_valid.val() | self.engine.host_valid.val()).into());
+        self.irq.next = self.csr.interrupt_waits.val();
+        self.settings_wires.x.next = self.csr.values.val();
+        self.settings.next = self.settings_wires.y.val();
+        self.counters.read_valid.next = self.csr.counter_valid.val();
+        self.csr.counter_ready.next = self.counters.read_ready.val();
+        self.counters.read_counter.next = self.csr.counter.val();
+        self.csr.counter_done.next = self.counters.read_done.val();
+        self.csr.counter_value.next = self.counters.read_value.val();
+        self.expander.secret.next = self.csr.values.val().get_bits::<256>(self.secret_at.val().index());
+        self.expander.start.next = self.csr.written.val().get_bit(self.secret_word.val().index());
+
+        // Frames in.
+        self.ingress.s_axis_tdata.next = self.s_axis_tdata.val();
+        self.ingress.s_axis_tkeep.next = self.s_axis_tkeep.val();
+        self.ingress.s_axis_tlast.next = self.s_axis_tlast.val();
+        self.ingress.s_axis_tuser.next = self.s_axis_tuser.val();
+        self.ingress.s_axis_tvalid.next = self.s_axis_tvalid.val();
+        self.s_axis_tready.next = self.ingress.s_axis_tready.val();
+        self.ingress.member.next = self.settings.val().get_bits::<8>(0);
+        self.ingress.cluster.next = self.settings.val().get_bits::<32>(8);
+        self.ingress.ports.next = self.ports.val();
+        self.ingress.write_session.next = self.peer_session_valid.val();
+        self.ingress.write_sequence.next = self.peer_sequence_valid.val();
+        self.ingress.write_peer.next = self.peer.val();
+        self.ingress.write_port.next = self.peer_port.val();
+        self.ingress.write_known.next = self.peer_known.val();
+        self.ingress.write_number.next = self.peer_number.val();
+        self.engine.record_valid.next = self.ingress.record_valid.val();
+        self.ingress.record_ready.next = self.engine.record_ready.val();
+        self.engine.record_units.next = self.ingress.record_units.val().get_bits::<1536>(0);
+        self.engine.record_count.next = self.ingress.record_count.val();
+        self.engine.record_sender.next = self.ingress.record_sender.val();
+        self.engine.record_port.next = self.ingress.record_port.val();
+        self.engine.record_sequence.next = self.ingress.record_sequence.val();
+        self.engine.record_gap.next = self.ingress.record_gap.val();
+        self.engine.record_first.next = self.ingress.record_first.val();
+        self.engine.record_last.next = self.ingress.record_last.val();
+        self.engine.record_malformed.next = self.ingress.record_malformed.val();
+
+        // Who has a session, and whose frames are missing.
+        if self.peer_session_valid.val() & !self.peer.val().get_bit(6) {
+            self.welcome.d.next = self.welcome.q.val()
+                & !(bit_cast::<64, 1>(true.into()) << self.peer.val().get_bits::<6>(0));
+            if self.peer_known.val() {
+                self.welcome.d.next = self.welcome.q.val()
+                    | (bit_cast::<64, 1>(true.into()) << self.peer.val().get_bits::<6>(0));
+            }
+        }
+        self.engine.gap_valid.next = self.gap_waits.q.val();
+        self.engine.gap_peer.next = self.gap_peer.q.val();
+        if self.engine.gap_ready.val() {
+            self.gap_waits.d.next = false;
+        }
+        if self.peer_session_valid.val() {
+            self.gap_waits.d.next = true;
+            self.gap_peer.d.next = self.peer.val();
+        }
+
+        // The engine.
+        self.engine.member.next = self.settings.val().get_bits::<8>(0);
+        self.engine.session.next = self.settings.val().get_bits::<64>(40);
+        self.engine.replicate.next = self.settings.val().get_bits::<8>(104);
+        self.engine.edge_bits.next = self.settings.val().get_bits::<5>(192);
+        self.engine.sweeps.next = self.settings.val().get_bit(197);
+        // A bucket in 1,024 of the interval, at 256 clocks a µs.
+        self.engine.digest_interval.next = bit_cast::<32, 30>(self.settings.val().get_bits::<30>(130));
+        self.engine.window_gap.next = self.window_gap.val();
+        self.engine.welcome.next = self.welcome.q.val();
+        self.engine.time_us.next = self.time_us.val().get_bits::<48>(0);
+        self.engine.write_table_valid.next = self.expander.hash_write.val();
+        self.engine.write_table.next = self.expander.hash_write_table.val();
+        self.engine.write_table_index.next = self.expander.hash_write_index.val();
+        self.engine.write_number.next = self.expander.hash_write_number.val();
+        self.engine.write_key_valid.next = self.expander.digest_write.val();
+        self.engine.write_key_index.next = self.expander.digest_write_index.val();
+        self.engine.write_key.next = self.expander.digest_write_key.val();
+        self.engine.clear_emitted.next = self.peer_session_valid.val();
+        self.engine.clear_member.next = self.peer.val().get_bits::<6>(0);
+        self.engine.command_valid.next = self.command_valid.val();
+        self.command_ready.next = self.engine.command_ready.val();
+        self.engine.command_kind.next = self.command_kind.val();
+        self.engine.command_flags.next = self.command_flags.val();
+        self.engine.command_word.next = self.command_word.val();
+        self.engine.roles_valid.next = self.roles_valid.val();
+        self.roles_ready.next = self.engine.roles_ready.val();
+        self.engine.roles_bucket.next = self.roles_bucket.val();
+        self.engine.roles.next = self.roles.val();
+        self.engine.roles_set.next = self.roles_set.val();
+        self.engine.roles_clear.next = self.roles_clear.val();
+        self.engine.roles_copy_set.next = self.roles_copy_set.val();
+        self.engine.roles_copy_clear.next = self.roles_copy_clear.val();
+        self.engine.job_valid.next = self.job_valid.val();
+        self.job_ready.next = self.engine.job_ready.val();
+        self.engine.job_kind.next = self.job_kind.val();
+        self.engine.job_bucket.next = self.job_bucket.val();
+        self.engine.job_copy.next = self.job_copy.val();
+        self.engine.audit.next = self.audit.val();
+        self.engine.is_auditing.next = self.is_auditing.val();
+        self.engine.floor.next = self.floor.val();
+        self.host_valid.next = self.engine.host_valid.val();
+        self.engine.host_ready.next = self.host_ready.val();
+        self.host_word.next = self.engine.host_word.val();
+        self.event_valid.next = self.engine.event_valid.val();
+        self.engine.event_ready.next = self.event_ready.val();
+        self.event_data.next = self.engine.event_data.val();
+        self.out_valid.next = self.engine.out_valid.val();
+        self.out_source.next = self.engine.out_source.val();
+        self.out_outcome.next = self.engine.out_outcome.val();
+        self.out_refusal.next = self.engine.out_refusal.val();
+        self.out_created.next = self.engine.out_created.val();
+        self.out_id.next = self.engine.out_id.val();
+        self.out_peer.next = self.engine.out_peer.val();
+        self.out_sequence.next = self.engine.out_sequence.val();
+        self.out_entry.next = self.engine.out_entry.val();
+        self.refuses.next = self.engine.refuses.val();
+
+        self.snapshot_sent.next = self.engine.snapshot_sent.val();
+        self.snapshot_bucket.next = self.engine.push_tag.val().get_bits::<11>(0);
+
+        // Frames out.
+        self.egress.in_valid.next = self.engine.push_valid.val();
+        self.egress.in_destination.next = bit_cast::<ED, 6>(self.engine.push_member.val());
+        self.egress.in_units.next = self.engine.push_units.val();
+        self.egress.in_data.next = self.engine.push_data.val();
+        self.egress.in_tag.next = self.engine.push_tag.val();
+        self.engine.refused.next = self.egress.refused.val();
+        self.engine.refused_member.next = bit_cast::<6, ED>(self.egress.refused_destination.val());
+        self.engine.refused_tag.next = self.egress.refused_tag.val();
+        self.frame_size.next = self.settings.val().get_bits::<16>(112);
+        self.frame_left.next = self.frame_size.val() - 68;
+        self.frame_room.next = self.frame_left.val() >> 4;
+        self.frame_limit.d.next = self.frame_room.val().get_bits::<10>(0);
+        if self.frame_room.val() > self.most_units.val() {
+            self.frame_limit.d.next = self.most_units.val().get_bits::<10>(0);
+        }
+        if self.frame_room.val() < self.least_units.val() {
+            self.frame_limit.d.next = self.least_units.val().get_bits::<10>(0);
+        }
+        self.egress.frame_limit.next = self.frame_limit.q.val();
+        self.egress.drop_valid.next = self.drop_valid.val();
+        self.drop_ready.next = self.egress.drop_ready.val();
+        self.egress.drop_destination.next = self.drop_destination.val();
+        self.egress.alone_valid.next = self.alone_valid.val();
+        self.alone_ready.next = self.egress.alone_ready.val();
+        self.egress.alone_path.next = self.alone_path.val();
+        self.egress.alone_units.next = self.alone_units.val();
+        self.egress.alone_data.next = self.alone_data.val();
+        self.egress.cluster.next = self.settings.val().get_bits::<32>(8);
+        self.egress.sender.next = self.settings.val().get_bits::<8>(0);
+        self.egress.session.next = self.settings.val().get_bits::<64>(40);
+        self.egress.s_tag.next = self.settings.val().get_bits::<16>(176);
+        self.egress.c_tag.next = self.settings.val().get_bits::<16>(160);
+        self.egress.time_us.next = self.time_us.val();
+        self.egress.write_index.next = self.path_index.val();
+        self.egress.write_path.next = self.path_valid.val();
+        self.egress.write_entry.next = self.path_entry.val();
+        self.egress.write_session.next = self.path_session_valid.val();
+        self.egress.write_peer_session.next = self.path_session.val();
+        FrameOut::<W, K>::link(&mut self.m_axis, &mut self.egress.m_axis);
+
+        // Counters.
+        self.heard.next = bit_cast::<15, 1>(self.ingress.frames_received.val().into())
+            | (bit_cast::<15, 1>(self.ingress.frames_accepted.val().into()) << 1)
+            | (bit_cast::<15, 1>(self.ingress.frame_short.val().into()) << 2)
+            | (bit_cast::<15, 1>(self.ingress.frame_long.val().into()) << 3)
+            | (bit_cast::<15, 1>(self.ingress.frame_foreign.val().into()) << 4)
+            | (bit_cast::<15, 1>(self.ingress.frame_version.val().into()) << 5)
+            | (bit_cast::<15, 1>(self.ingress.frame_length.val().into()) << 6)
+            | (bit_cast::<15, 1>(self.ingress.frame_crc.val().into()) << 7)
+            | (bit_cast::<15, 1>(self.ingress.frame_cluster.val().into()) << 8)
+            | (bit_cast::<15, 1>(self.ingress.frame_sender.val().into()) << 9)
+            | (bit_cast::<15, 1>(self.ingress.frame_receiver.val().into()) << 10)
+            | (bit_cast::<15, 1>(self.ingress.frame_session.val().into()) << 11)
+            | (bit_cast::<15, 1>(self.ingress.frame_sequence.val().into()) << 12)
+            | (bit_cast::<15, 1>(self.ingress.frame_full.val().into()) << 13)
+            | (bit_cast::<15, 1>(self.egress.sent.val().into()) << 14);
+        self.heard_wires.x.next = self.heard.val();
+        self.up.d.next = self.engine.up.val() | self.heard_wires.y.val();
+        self.down.d.next = self.engine.down.val();
+        self.counters.up.next = self.up.q.val();
+        self.counters.down.next = self.down.q.val();
+        self.amounts.malformed.next = self.engine.malformed.val();
+        self.amounts.deferred.next = self.engine.deferred.val();
+        self.amounts.queue_full.next = self.engine.queue_full.val();
+        self.amounts.missing.next = self.ingress.frames_missing.val();
+        self.counters.add_valid.next = self.amounts.add_valid.val();
+        self.amounts.add_ready.next = self.counters.add_ready.val();
+        self.counters.add_counter.next = self.amounts.add_counter.val();
+        self.counters.add_amount.next = self.amounts.add_amount.val();
+        self.unused.next = self.ingress.record_units.val().any()
+            | self.ingress.heard_header.val().any()
+            | self.ingress.heard_gap.val()
+            | self.settings.val().any()
+            | self.csr.values.val().any()
+            | self.csr.written.val().any()
+            | self.csr.refused.val().any()
+            | self.egress.dropped.val();
+        if self.reset.val() {
+            self.welcome.d.next = 0.into();
+            self.gap_waits.d.next = false;
+        }
+    }
+}

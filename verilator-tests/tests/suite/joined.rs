@@ -1,0 +1,555 @@
+//! The connection engine whole, without the streams of frames: commands and records in, records out.
+
+use super::copies::copies_follow;
+use super::engine::*;
+use super::{top, Block, Test};
+use formats::descriptor::Command;
+use formats::frame::split;
+use formats::hash::{FlowDigester, FlowHasher};
+use formats::limits::{MEMBER_NONE, RECORD_UNITS_MAX, UNIT_SIZE};
+use formats::register::Counter;
+use formats::unit::{kind, AckUnit};
+use formats::Record;
+use hw::engine::{refusal, COUNTERS, LATENCY, PUSH_LATENCY};
+use hw::layout;
+use hw::map::{copy, flag};
+use hw::receive::LATENCY as RECEIVE_LATENCY;
+use hw::table::{commands, outcome};
+use std::collections::VecDeque;
+use verilator_tests::{expect_same, Agent, Bench, Error, Histogram, Input, Port, Result, Stalls};
+
+/// Cycles of a run between two changes of clock, term or audit.
+const STRETCH_CYCLES: u64 = 150;
+/// Such stretches.
+const STRETCHES: u32 = 150;
+/// Cycles that clearing everything takes, and a few more.
+const READY_CYCLES: u64 = 1_200;
+/// Cycles after which nothing of what entered is on its way.
+const DRAIN_CYCLES: u64 = 120;
+/// Cycles for which no record follows one that leaves a gap: the bucket is gapped only when that is through.
+const GAP_CYCLES: u64 = 32;
+/// Bytes of the longest flow record.
+const PUSH_BYTES: usize = hw::pool::RECORD_UNITS * UNIT_SIZE;
+/// Bytes of the longest record.
+const RECORD_BYTES: usize = hw::receive::UNITS_MAX * UNIT_SIZE;
+
+pub(crate) const ENGINE: Block = Block {
+    name: "engine",
+    design: || top("engine"),
+    latency_cycles: Some(PUSH_LATENCY as u64),
+    tests: &[
+        Test { name: "commands of the host, records of a peer", seeds: 0..4, body: engine_agrees },
+        Test { name: "copies that are refused what they need", seeds: 0..3, body: copies_follow },
+    ],
+};
+
+/// The ports of the block, and what was seen of them before the last edge.
+pub(super) struct Card {
+    ready: Port<bool>,
+    pub(super) time: Input<u64>,
+    audit: Input<u8>,
+    is_auditing: Input<bool>,
+    pub(super) command_valid: Input<bool>,
+    command_ready: Port<bool>,
+    command_kind: Input<u8>,
+    command_flags: Input<u8>,
+    command_word: Input<Words>,
+    record_valid: Input<bool>,
+    record_ready: Port<bool>,
+    record_units: Input<[u8; RECORD_BYTES]>,
+    record_count: Input<u8>,
+    record_sender: Input<u8>,
+    record_sequence: Input<u64>,
+    record_last: Input<bool>,
+    pub(super) roles_valid: Input<bool>,
+    roles_ready: Port<bool>,
+    pub(super) roles_bucket: Input<u16>,
+    pub(super) roles: Input<u64>,
+    pub(super) roles_set: Input<u8>,
+    pub(super) roles_clear: Input<u8>,
+    pub(super) roles_copy_set: Input<u8>,
+    pub(super) roles_copy_clear: Input<u8>,
+    out_valid: Port<bool>,
+    out_outcome: Port<u8>,
+    out_refusal: Port<u8>,
+    out_created: Port<bool>,
+    out_id: Port<u64>,
+    out_entry: Port<Words>,
+    push_valid: Port<bool>,
+    push_member: Port<u8>,
+    push_units: Port<u8>,
+    push_data: Port<[u8; PUSH_BYTES]>,
+    up: Port<[u8; COUNTERS / 8]>,
+    down: Port<[u8; COUNTERS / 8]>,
+    pub(super) took_command: bool,
+    took_record: bool,
+    pub(super) took_roles: bool,
+    outcome: Option<Outcome>,
+    pub(super) push: Option<(u8, Vec<u8>)>,
+    pub(super) counts: [i64; COUNTERS],
+}
+
+/// What became of a request.
+struct Outcome {
+    outcome: u8,
+    refusal: u8,
+    created: bool,
+    id: u64,
+    entry: Words,
+}
+
+impl Agent for Card {
+    fn drive(&mut self) {}
+
+    fn sample(&mut self, _cycle: u64) -> Result<()> {
+        self.took_command = self.command_valid.get() && self.command_ready.get();
+        self.took_record = self.record_valid.get() && self.record_ready.get();
+        self.took_roles = self.roles_valid.get() && self.roles_ready.get();
+        self.outcome = self.out_valid.get().then(|| Outcome {
+            outcome: self.out_outcome.get(),
+            refusal: self.out_refusal.get(),
+            created: self.out_created.get(),
+            id: self.out_id.get(),
+            entry: self.out_entry.get(),
+        });
+        self.push = self.push_valid.get().then(|| {
+            let bytes = usize::from(self.push_units.get()) * UNIT_SIZE;
+            (self.push_member.get(), self.push_data.get()[..bytes].to_vec())
+        });
+        let (up, down) = (self.up.get(), self.down.get());
+        for (n, count) in self.counts.iter_mut().enumerate() {
+            let bit = |bits: &[u8]| i64::from(bits[n / 8] >> (n % 8) & 1);
+            *count += bit(&up) - bit(&down);
+        }
+        Ok(())
+    }
+}
+
+impl Card {
+    /// With the keys and registers of the model.
+    pub(super) fn new(bench: &mut Bench, model: &Model) -> Result<Card> {
+        let mut card = Card {
+            ready: bench.port("ready")?,
+            time: bench.input("time_us")?,
+            audit: bench.input("audit")?,
+            is_auditing: bench.input("is_auditing")?,
+            command_valid: bench.input("command_valid")?,
+            command_ready: bench.port("command_ready")?,
+            command_kind: bench.input("command_kind")?,
+            command_flags: bench.input("command_flags")?,
+            command_word: bench.input("command_word")?,
+            record_valid: bench.input("record_valid")?,
+            record_ready: bench.port("record_ready")?,
+            record_units: bench.input("record_units")?,
+            record_count: bench.input("record_count")?,
+            record_sender: bench.input("record_sender")?,
+            record_sequence: bench.input("record_sequence")?,
+            record_last: bench.input("record_last")?,
+            roles_valid: bench.input("roles_valid")?,
+            roles_ready: bench.port("roles_ready")?,
+            roles_bucket: bench.input("roles_bucket")?,
+            roles: bench.input("roles")?,
+            roles_set: bench.input("roles_set")?,
+            roles_clear: bench.input("roles_clear")?,
+            roles_copy_set: bench.input("roles_copy_set")?,
+            roles_copy_clear: bench.input("roles_copy_clear")?,
+            out_valid: bench.port("out_valid")?,
+            out_outcome: bench.port("out_outcome")?,
+            out_refusal: bench.port("out_refusal")?,
+            out_created: bench.port("out_created")?,
+            out_id: bench.port("out_id")?,
+            out_entry: bench.port("out_entry")?,
+            push_valid: bench.port("push_valid")?,
+            push_member: bench.port("push_member")?,
+            push_units: bench.port("push_units")?,
+            push_data: bench.port("push_data")?,
+            up: bench.port("up")?,
+            down: bench.port("down")?,
+            took_command: false,
+            took_record: false,
+            took_roles: false,
+            outcome: None,
+            push: None,
+            counts: [0; COUNTERS],
+        };
+        bench.run_until(&mut card, READY_CYCLES, |card| card.ready.get())?;
+        bench.input::<u8>("member")?.set(MEMBER);
+        bench.input::<u64>("session")?.set(SESSION);
+        bench.input::<u64>("welcome")?.set(1 << OTHER | 1 << THIRD);
+        bench.input::<u8>("replicate")?.set(model.replicate.0);
+        card.load(bench, model)?;
+        Ok(card)
+    }
+
+    /// Loads the tables of the flow hash and the keys of the digest.
+    fn load(&mut self, bench: &mut Bench, model: &Model) -> Result<()> {
+        let hasher = FlowHasher::new(&model.secret);
+        let valid: Input<bool> = bench.input("write_table_valid")?;
+        let (table, index) = (bench.input::<u8>("write_table")?, bench.input::<u8>("write_table_index")?);
+        let number = bench.input::<u64>("write_number")?;
+        let tables = hasher.endpoint_tables().iter().chain(hasher.context_tables());
+        valid.set(true);
+        for (n, numbers) in tables.enumerate() {
+            for (m, value) in numbers.iter().enumerate() {
+                table.set(n as u8);
+                index.set(m as u8);
+                number.set(*value);
+                bench.cycle(self)?;
+            }
+        }
+        valid.set(false);
+        let digester = FlowDigester::new(&model.secret);
+        let valid: Input<bool> = bench.input("write_key_valid")?;
+        let (index, key) = (bench.input::<u8>("write_key_index")?, bench.input::<u32>("write_key")?);
+        valid.set(true);
+        for (n, value) in digester.keys().iter().enumerate() {
+            index.set(n as u8);
+            key.set(*value);
+            bench.cycle(self)?;
+        }
+        valid.set(false);
+        (0..4).try_for_each(|_| bench.cycle(self))
+    }
+
+    /// Gives the card clock, audit and the roles of every bucket as the engine has them.
+    pub(super) fn follow(&mut self, bench: &mut Bench, model: &Model, copy_clear: u8) -> Result<()> {
+        self.time.set(model.clock());
+        self.audit.set(model.audit as u8);
+        self.is_auditing.set(model.is_auditing);
+        for (id, _) in &model.flows {
+            let roles = model.engine.roles(id.bucket());
+            let is_ours = roles.owner == MEMBER;
+            let members = u32::from_le_bytes([roles.owner, roles.backup, roles.remote, MEMBER_NONE]);
+            self.roles_bucket.set(id.bucket());
+            self.roles.set(u64::from(members) | u64::from(roles.term.0) << 32);
+            self.roles_set.set(if is_ours { flag::OWN } else { 0 });
+            self.roles_clear.set(if is_ours { flag::GAPPED } else { flag::OWN });
+            self.roles_copy_set.set(0);
+            self.roles_copy_clear.set(copy_clear);
+            self.roles_valid.set(true);
+            self.took_roles = false;
+            bench.run_until(self, READY_CYCLES, |card| card.took_roles)?;
+            self.roles_valid.set(false);
+        }
+        Ok(())
+    }
+
+    pub(super) fn show_command(&self, command: &Command) {
+        let (kind, flags, cookie, record) = match command {
+            Command::Upsert { flags, cookie, record } => (commands::UPSERT, *flags, *cookie, *record),
+            Command::Delete { cookie, key } => {
+                let record = formats::FlowRecord { key: *key, ..Default::default() };
+                (commands::DELETE, 0, *cookie, record)
+            }
+            _ => unreachable!("no other is drawn"),
+        };
+        let entry = layout::Entry { record, cookie, ..Default::default() };
+        self.command_kind.set(kind);
+        self.command_flags.set(flags);
+        self.command_word.set(layout::pack(&entry));
+    }
+
+    fn show_record(&self, record: &Record, sender: u8) {
+        let mut units = [0; RECORD_UNITS_MAX * UNIT_SIZE];
+        let count = record.encode(&mut units);
+        let mut bytes = [0; RECORD_BYTES];
+        bytes[..count * UNIT_SIZE].copy_from_slice(&units[..count * UNIT_SIZE]);
+        self.record_units.set(bytes);
+        self.record_count.set(count as u8);
+        self.record_sender.set(sender);
+        self.record_last.set(true);
+    }
+}
+
+/// What the engine gives its copies since it was asked last: flow records, and the last sequence of each.
+pub(super) fn told(model: &mut Model, sequences: &mut [u64; 3]) -> Vec<(u8, Vec<u8>)> {
+    let mut told = Vec::new();
+    model.engine.transmit(model.now, &mut |_, frame| {
+        let (_, header, mut units, _) = split(frame).expect("a frame of the engine");
+        sequences[usize::from(header.receiver)] = header.sequence;
+        while !units.is_empty() {
+            let (record, count) = Record::decode(units).expect("a record of the engine");
+            let (bytes, rest) = units.split_at(count * UNIT_SIZE);
+            units = rest;
+            let is_flow = matches!(
+                record,
+                Record::Compact(_)
+                    | Record::Window(..)
+                    | Record::Update(_)
+                    | Record::Full(..)
+                    | Record::Delete(_)
+                    | Record::DeleteKeyed(..)
+            );
+            if is_flow {
+                told.push((header.receiver, bytes.to_vec()));
+            }
+        }
+    });
+    told
+}
+
+/// Lets the copies acknowledge all that was sent to them.
+pub(super) fn acknowledge(model: &mut Model, sequences: &[u64; 3]) {
+    for member in [OTHER, THIRD] {
+        let ack = AckUnit {
+            kind: kind::ACK,
+            session: SESSION,
+            applied: sequences[usize::from(member)],
+            received: u128::MAX,
+            ..AckUnit::default()
+        };
+        let frame = model.frame_of(member, &Record::Ack(ack));
+        model.receive(&frame);
+    }
+}
+
+/// Lets the copies of the engine become clean.
+pub(super) fn settle_copies(model: &mut Model, sequences: &mut [u64; 3]) {
+    for _ in 0..8 {
+        model.now.local_us += 1_000;
+        model.engine.poll(model.now);
+        while model.engine.next_event().is_some() {}
+        told(model, sequences);
+        acknowledge(model, sequences);
+    }
+}
+
+/// The record under another term.
+fn under_another_term(record: Record) -> Record {
+    match record {
+        Record::Full(flow, mut stamp) => {
+            stamp.term.0 ^= 0x100;
+            Record::Full(flow, stamp)
+        }
+        Record::DeleteKeyed(key, mut stamp) => {
+            stamp.term.0 ^= 0x8000_0000;
+            Record::DeleteKeyed(key, stamp)
+        }
+        Record::Compact(unit) => {
+            Record::Compact(formats::unit::Compact { term_low: unit.term_low ^ 1, ..unit })
+        }
+        other => other,
+    }
+}
+
+/// What is due for a request, and from which cycle on.
+struct Expected {
+    since: u64,
+    due: Due,
+    refusal: u8,
+}
+
+struct Joined {
+    card: Card,
+    model: Model,
+    random: fastrand::Rng,
+    commands: Stalls,
+    records: Stalls,
+    command: Option<(Command, formats::FlowId)>,
+    record: Option<(u8, Record, Asked, formats::FlowKey)>,
+    /// Records that were taken, by cycle, on their way to the table.
+    coming: VecDeque<Option<(u8, Record, Asked, formats::FlowKey)>>,
+    due: VecDeque<Expected>,
+    /// For each member: records, and the cycle of their command.
+    pushes: [VecDeque<(Vec<u8>, u64)>; 3],
+    sequences: [u64; 3],
+    /// Buckets that lack the base of a record, and until when no record of theirs is drawn.
+    gaps: std::collections::BTreeMap<u16, u64>,
+    latency: Histogram,
+    commands_taken: i64,
+    outcomes: [u32; 16],
+    refusals: [u32; 3],
+    cycle: u64,
+}
+
+impl Joined {
+    /// One cycle, with new commands and records or without.
+    fn cycle(&mut self, bench: &mut Bench, offers: bool) -> Result<()> {
+        if offers {
+            self.draw();
+        }
+        self.card.command_valid.set(self.command.is_some());
+        if let Some((command, _)) = &self.command {
+            self.card.show_command(command);
+        }
+        self.card.record_valid.set(self.record.is_some());
+        if let Some((sender, record, ..)) = &self.record {
+            self.card.show_record(record, *sender);
+        }
+        self.card.time.set(self.model.clock());
+        bench.cycle(&mut self.card)?;
+        self.coming.push_back(if self.card.took_record { self.record.take() } else { None });
+        let arrived = self.coming.pop_front().flatten();
+        if let Some((sender, record, asked, key)) = arrived {
+            expect_same("a slot that was promised", self.card.took_command, false)?;
+            self.take_record(sender, &record, &asked, key);
+        }
+        if self.card.took_command {
+            self.commands_taken += 1;
+            let (command, id) = self.command.take().ok_or(Error::Found("a command of nobody".into()))?;
+            let due = self.model.take(&command, id);
+            self.due.push_back(Expected { since: self.cycle, due, refusal: refusal::NONE });
+            for (member, record) in told(&mut self.model, &mut self.sequences) {
+                self.pushes[usize::from(member)].push_back((record, self.cycle));
+            }
+            acknowledge(&mut self.model, &self.sequences);
+        }
+        self.check()?;
+        self.cycle += 1;
+        Ok(())
+    }
+
+    fn draw(&mut self) {
+        let wants_command = self.command.is_none() && !self.commands.is_stalled(true);
+        let wants_record = self.record.is_none() && !self.records.is_stalled(true);
+        if !wants_command && !wants_record {
+            return;
+        }
+        let (asked, drawn) = self.model.draw(&mut self.random);
+        let bucket = asked.id.bucket();
+        match drawn {
+            Drawn::Command(command) if wants_command => self.command = Some((command, asked.id)),
+            Drawn::Record(record, key) if wants_record => {
+                if self.gaps.get(&bucket).is_some_and(|until| self.cycle < *until) {
+                    return;
+                }
+                let (sender, record) = match self.random.u8(..40) {
+                    0 => (THIRD, record),
+                    1 => (OTHER, under_another_term(record)),
+                    _ => (OTHER, record),
+                };
+                self.record = Some((sender, record, asked, key));
+            }
+            _ => {}
+        }
+    }
+
+    fn take_record(&mut self, sender: u8, record: &Record, asked: &Asked, key: formats::FlowKey) {
+        let refused = |model: &Model| {
+            [Counter::RecordsNotOwner, Counter::RecordsTerm].map(|counter| model.engine.counter(counter))
+        };
+        let before = refused(&self.model);
+        let due = self.model.take_record_of(sender, record, asked, key);
+        let after = refused(&self.model);
+        let refusal = match (after[0] > before[0], after[1] > before[1]) {
+            (true, _) => refusal::NOT_OWNER,
+            (_, true) => refusal::TERM,
+            _ => refusal::NONE,
+        };
+        if refusal == refusal::TERM || due.outcome == outcome::GAPPED {
+            self.gaps.insert(asked.id.bucket(), self.cycle + GAP_CYCLES);
+        }
+        told(&mut self.model, &mut self.sequences);
+        self.due.push_back(Expected { since: self.cycle, due, refusal });
+    }
+
+    /// What came out.
+    fn check(&mut self) -> Result<()> {
+        let is_due = self.due.front().is_some_and(|front| front.since + LATENCY as u64 == self.cycle);
+        expect_same("an outcome is there", self.card.outcome.is_some(), is_due)?;
+        if let (Some(found), true) = (self.card.outcome.take(), is_due) {
+            let Expected { due, refusal, .. } = self.due.pop_front().expect("it is due");
+            expect_same("the id", found.id, due.id.0)?;
+            expect_same("the refusal", found.refusal, refusal)?;
+            expect_same("the outcome", found.outcome, due.outcome)?;
+            self.outcomes[usize::from(found.outcome)] += 1;
+            self.refusals[usize::from(refusal)] += 1;
+            let entry = layout::unpack(&found.entry);
+            if let (Some(after), true) = (due.after, refusal == refusal::NONE) {
+                expect_same("the flow after", (entry.record, entry.stamp, entry.cookie), after)?;
+            }
+            if let Some(created) = due.created {
+                expect_same("whether it is new here", found.created, created)?;
+            }
+        }
+        if let Some((member, record)) = self.card.push.take() {
+            let due = self.pushes.get_mut(usize::from(member)).and_then(VecDeque::pop_front);
+            let (expected, since) = due.ok_or(Error::Found(format!("a record that {member} is not due")))?;
+            expect_same("a record of a copy", record, expected)?;
+            self.latency.add(self.cycle - since);
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, bench: &mut Bench) -> Result<()> {
+        while self.command.is_some() || self.record.is_some() {
+            self.cycle(bench, false)?;
+        }
+        (0..DRAIN_CYCLES).try_for_each(|_| self.cycle(bench, false))?;
+        expect_same("outcomes that are due", self.due.len(), 0)?;
+        for pushes in &self.pushes {
+            expect_same("records that are due", pushes.len(), 0)?;
+        }
+        Ok(())
+    }
+}
+
+fn engine_agrees(bench: &mut Bench) -> Result<()> {
+    let mut random = bench.fork_random();
+    let mut model = Model::with(&mut random, &[OTHER, THIRD]);
+    let mut sequences = [0; 3];
+    settle_copies(&mut model, &mut sequences);
+    let mut card = Card::new(bench, &model)?;
+    card.follow(bench, &model, (copy::DIRTY | copy::RENEWED) * 0x11)?;
+    let before = *model.engine.counters();
+    let mut joined = Joined {
+        card,
+        model,
+        random,
+        commands: Stalls::drawn(bench.fork_random()),
+        records: Stalls::drawn(bench.fork_random()),
+        command: None,
+        record: None,
+        coming: VecDeque::from_iter((0..RECEIVE_LATENCY).map(|_| None)),
+        due: VecDeque::new(),
+        pushes: Default::default(),
+        sequences,
+        gaps: Default::default(),
+        latency: Histogram::default(),
+        commands_taken: 0,
+        outcomes: [0; 16],
+        refusals: [0; 3],
+        cycle: 0,
+    };
+    joined.card.counts = [0; COUNTERS];
+    for _ in 0..STRETCHES {
+        (0..STRETCH_CYCLES).try_for_each(|_| joined.cycle(bench, true))?;
+        joined.drain(bench)?;
+        for _ in 0..STRETCH_CYCLES {
+            joined.model.live_on(&mut joined.random);
+        }
+        told(&mut joined.model, &mut joined.sequences);
+        acknowledge(&mut joined.model, &joined.sequences);
+        joined.card.follow(bench, &joined.model, 0)?;
+    }
+    println!("outcomes: {:?}, refusals: {:?}", joined.outcomes, joined.refusals);
+    println!("cycles from command to record: {}", joined.latency);
+    for (counter, name, _) in Counter::ALL.iter().filter(|(counter, ..)| COUNTED.contains(counter)) {
+        let due = joined.model.engine.counter(*counter) - before[*counter as usize];
+        expect_same(name, joined.card.counts[*counter as usize], due as i64)?;
+    }
+    expect_same("commands", joined.card.counts[Counter::Commands as usize], joined.commands_taken)
+}
+
+/// Counters that both keep; the frames of acknowledgements are the engine's alone.
+const COUNTED: [Counter; 19] = [
+    Counter::CommandsNotOwner,
+    Counter::FlowsMade,
+    Counter::FlowsChanged,
+    Counter::FlowsUnchanged,
+    Counter::FlowsFull,
+    Counter::FlowsAuditLost,
+    Counter::FlowsEnded,
+    Counter::DeletesRefused,
+    Counter::RecordsApplied,
+    Counter::RecordsUnchanged,
+    Counter::RecordsStale,
+    Counter::RecordsGapped,
+    Counter::RecordsFull,
+    Counter::RecordsNotOwner,
+    Counter::RecordsTerm,
+    Counter::RecordsEmitted,
+    Counter::RecordsUnknown,
+    Counter::FlowsHeld,
+    Counter::TombstonesHeld,
+];
