@@ -18,7 +18,8 @@ pub struct WindowOut {
     pub wants: Signal<Out, Bit>,
     /// It is open.
     pub is_open: Signal<In, Bit>,
-    /// Nothing of what entered is on its way to table, sums, pool or map; falls in the clock behind.
+    /// Nothing of what entered is on its way to table, sums, pool or map; falls within three clocks behind a
+    /// request, so that who asked waits for the answers first.
     pub is_quiet: Signal<In, Bit>,
     /// Look-up in the map.
     pub map_valid: Signal<Out, Bit>,
@@ -111,7 +112,8 @@ pub struct WindowIn {
     pub wants: Signal<In, Bit>,
     /// It is open.
     pub is_open: Signal<Out, Bit>,
-    /// Nothing of what entered is on its way to table, sums, pool or map; falls in the clock behind.
+    /// Nothing of what entered is on its way to table, sums, pool or map; falls within three clocks behind a
+    /// request, so that who asked waits for the answers first.
     pub is_quiet: Signal<Out, Bit>,
     /// Look-up in the map.
     pub map_valid: Signal<In, Bit>,

@@ -6,7 +6,7 @@
 //! tracking and what the host decides is the model.
 //!
 //! ```text
-//! records -> receive 2 -+-> intake 4 -> flows 9 -+-> outbound 3 -> pool
+//! records -> receive 2 -+-> intake 4 -> flows 9 -+-> outbound 4 -> pool
 //! commands -------------+      |                 +-> tally: digest 19, sums
 //! window's requests ----+     map 3 (beside the flows' look-up)
 //! ```
