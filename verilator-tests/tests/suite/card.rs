@@ -39,6 +39,9 @@ const COMMAND_CYCLES_MAX: u64 = 25;
 const RECORD_CYCLES_MAX: u64 = 20;
 /// Cycles from the write of an entry to its outcome.
 const OUTCOME_CYCLES: u64 = 1;
+/// Tags of our frames, which the receiver does not look at.
+const S_TAG: u16 = 0x123;
+const C_TAG: u16 = 0x456;
 /// Changes whose time is taken.
 const TIMED: usize = 100;
 
@@ -158,7 +161,7 @@ impl Rig {
             (reg::SESSION_HIGH, (SESSION >> 32) as u32),
             (reg::REPLICATE_GROUPS, self.model.replicate.0.into()),
             (reg::FRAME_SIZE, FRAME_SIZE_MAX as u32),
-            (reg::TAGS, u32::from(TAG) << 16 | u32::from(TAG)),
+            (reg::TAGS, u32::from(S_TAG) << 16 | u32::from(C_TAG)),
         ];
         for (n, word) in self.model.secret.0.chunks_exact(4).enumerate() {
             registers.push((reg::SECRET + 4 * n as u32, u32::from_le_bytes(word.try_into().expect("four"))));
@@ -276,11 +279,12 @@ impl Rig {
 
 /// The records of a frame of ours, and whom it is for.
 fn records_of(frame: &Received) -> Result<(u8, Vec<Vec<u8>>)> {
-    let (_, header, mut units, crc) =
+    let (envelope, header, mut units, crc) =
         split(&frame.bytes).map_err(|problem| Error::Found(format!("a frame: {problem:?}")))?;
     let body = &frame.bytes[FRAME_CRC_FROM..frame.bytes.len() - FRAME_CRC_SIZE];
     expect_same("a checksum", crc, crc32fast::hash(body))?;
     expect_same("a sender", (header.sender, header.session), (MEMBER, SESSION))?;
+    expect_same("tags", (envelope.s_tag, envelope.c_tag), (S_TAG, C_TAG))?;
     let mut records = Vec::new();
     while !units.is_empty() {
         let (record, rest) = units.split_at(usize::from(units[1]).max(1) * UNIT_SIZE);

@@ -524,6 +524,7 @@ fn engine_agrees(bench: &mut Bench) -> Result<()> {
     }
     println!("outcomes: {:?}, refusals: {:?}", joined.outcomes, joined.refusals);
     println!("cycles from command to record: {}", joined.latency);
+    expect_same("cycles with nothing in the way", joined.latency.min(), Some(PUSH_LATENCY as u64))?;
     for (counter, name, _) in Counter::ALL.iter().filter(|(counter, ..)| COUNTED.contains(counter)) {
         let due = joined.model.engine.counter(*counter) - before[*counter as usize];
         expect_same(name, joined.card.counts[*counter as usize], due as i64)?;
