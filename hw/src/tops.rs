@@ -141,7 +141,7 @@ tops! {
         { W = 512, K = 64, U = 4, IR = 896, IM = 513, IH = 1, IC = 4, IA = 9, ET = 7, ED = 6, EP = 10, EN = 11, EB = 12,
           EF = 9, EC = 4, S = 10, T = 30, V = 31, A = 12, P = 2 };
     card_128: card::Card
-        { W = 128, K = 16, U = 1, IR = 128, IM = 129, IH = 4, IC = 16, IA = 11, ET = 4, ED = 3, EP = 7, EN = 8, EB = 9,
+        { W = 128, K = 16, U = 1, IR = 128, IM = 129, IH = 4, IC = 16, IA = 10, ET = 4, ED = 3, EP = 7, EN = 8, EB = 9,
           EF = 6, EC = 4, S = 9, T = 31, V = 32, A = 11, P = 2 };
 }
 

@@ -173,7 +173,8 @@ impl<
     > Default for Ingress<W, K, U, D, M, H, C, A>
 {
     fn default() -> Self {
-        const { assert!(1 << A > 2 * (BODY_SIZE_MAX / K + 2), "room for two frames") };
+        // What comes while the longest is judged and the engine pauses for a window.
+        const { assert!(1 << A > (BODY_SIZE_MAX / K + 2) * 3 / 2, "room for a frame and a half") };
         Self {
             clock: Default::default(),
             reset: Default::default(),

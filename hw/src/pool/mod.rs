@@ -7,7 +7,7 @@
 //!
 //! Units lie packed in blocks of 64 B over four lane memories; blocks belong to pages of four, a frame's
 //! pages are linked, and a frame begins with a page. Each destination has at most one frame that takes
-//! records. It takes them until it is full or the framer takes it: a link that is idle sends frames of one
+//! records. It takes them until it is full or offered to the framer: a link that is idle sends frames of one
 //! record at once, a busy one frames of all that came while they waited. Frames leave in the order in which
 //! they were begun, so destinations take turns and none waits for ever.
 //!
@@ -16,12 +16,15 @@
 //! units every n / 4 clocks, rounded up. All are refused in the 2^D cycles after a reset.
 //!
 //! Counters instead of flags: of the frames of a destination, numbered as they were begun, `granted` were
-//! taken by the framer, those below `closed` are closed or dropped, `opened` were begun. Each is written in
+//! offered to the framer, those below `closed` are closed or dropped, `opened` were begun. Each is written in
 //! one place only, and a frame takes records if `opened` and `closed` differ.
 //!
-//! Timing: inputs should come from registers; frame ports come from registers through look-up tables, the
-//! others are registers. A record that comes at an idle pool is offered as a frame 2 cycles later, and may
-//! be fetched in the next.
+//! Of the frames that were begun the oldest is offered, and takes no more records from then on: so what the
+//! framer says reaches no decision in the same clock.
+//!
+//! Timing: inputs should come from registers; all outputs are registers, but for the word that a drop was
+//! taken. A record that comes at an idle pool is offered as a frame 3 cycles later, and may be fetched in the
+//! next.
 
 mod pages;
 #[rustfmt::skip] // Its head must be one line.
@@ -34,7 +37,7 @@ use formats::limits::*;
 use rust_hdl::prelude::*;
 
 /// Cycles from a record to its frame when nothing waits.
-pub const LATENCY: usize = 2;
+pub const LATENCY: usize = 3;
 /// Units of the largest record that is taken.
 pub const RECORD_UNITS: usize = 11;
 /// Units of a block, and lanes.
@@ -95,7 +98,7 @@ pub struct Pool<
     pub frame_ready: Signal<In, Bit>,
     /// Whom it is for.
     pub frame_destination: Signal<Out, Bits<D>>,
-    /// Its units, if it is taken now.
+    /// Its units.
     pub frame_units: Signal<Out, Bits<10>>,
     /// Records in them.
     pub frame_records: Signal<Out, Bits<10>>,
@@ -209,6 +212,13 @@ pub struct Pool<
     head_skips: Signal<Local, Bit>,
     from_order: Signal<Local, Bit>,
     grants: Signal<Local, Bit>,
+    // The frame that is offered.
+    offered: DFF<Bit>,
+    offer_destination: DFF<Bits<D>>,
+    offer_page: DFF<Bits<P>>,
+    offer_count: DFF<Bits<20>>,
+    offer_dropped: DFF<Bit>,
+    leaves: Signal<Local, Bit>,
     drops: Signal<Local, Bit>,
     next_granted: Signal<Local, Bits<C>>,
     // The frame that is fetched.
@@ -266,8 +276,8 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
             place turn first_page second_page begins new_address block wanted turned_wanted lane_mask first_ok
             second_ok address address_behind behind_ok unit turned lane_ok lane_address lane order_destination order_page
             frame_count write_slot read_slot level any slots_full head head_destination head_page head_slot
-            head_moves head_skips from_order grants drops next_granted read_page read_place
-            next_page read_sum read_address offset_1 offset_2 fetched frees freed_page refusals refusal_in refusal_out
+            head_moves head_skips from_order grants offered offer_destination offer_page offer_count offer_dropped leaves
+            drops next_granted read_page read_place next_page read_sum read_address offset_1 offset_2 fetched frees freed_page refusals refusal_in refusal_out
             refusal_waits misses told
             told_whom told_tag refused_now
             refused_whom refused_what refusal

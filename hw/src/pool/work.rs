@@ -9,6 +9,7 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         dff_setup!(self, clock, queue_write, queue_read, queue_level, queue_any, job, job_first, job_short);
         dff_setup!(self, clock, job_units, job_room, job_limit, job_data, job_destination, job_tag, clears);
         dff_setup!(self, clock, clear_index, more_place, more_page, more_next, more_goes, write_slot);
+        dff_setup!(self, clock, offered, offer_destination, offer_page, offer_count, offer_dropped);
         dff_setup!(self, clock, read_slot, level, any, head, head_destination, head_page, head_slot);
         dff_setup!(self, clock, read_page, read_place, next_page, offset_1, offset_2, frees, freed_page);
         dff_setup!(self, clock, refusal_in, refusal_out, told, told_whom, told_tag, refused_now, refused_whom, refused_what);
@@ -91,7 +92,7 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         self.tail_records.next = self.tail.val().get_bits::<10>(10);
         self.tail_next.next = self.tail.val().get_bits::<4>(20);
         self.tail_full.next = self.tail_next.val() == 0;
-        self.grants.next = self.head.q.val() & self.frame_ready.val();
+        self.grants.next = self.head.q.val() & !self.offered.q.val();
         self.closes.next = self.grants.val() & (self.head_slot.q.val() == self.tail_slot.data.val());
         self.fits.next = (self.opened.first_data.val() != self.closed.first_data.val())
             & !self.closes.val()
@@ -299,17 +300,31 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         self.granted.second_address.next = self.head_destination.q.val();
         self.closed.second_address.next = self.head_destination.q.val();
         self.frame_count.address.next = self.head_slot.q.val();
-        self.frame_valid.next = self.head.q.val();
-        self.frame_destination.next = self.head_destination.q.val();
-        self.frame_units.next = bit_cast::<10, 20>(self.frame_count.data.val());
-        self.frame_records.next = bit_cast::<10, 20>(self.frame_count.data.val() >> 10);
-        self.frame_dropped.next = self.granted.second_data.val() != self.closed.second_data.val();
+        self.frame_valid.next = self.offered.q.val();
+        self.frame_destination.next = self.offer_destination.q.val();
+        self.frame_units.next = bit_cast::<10, 20>(self.offer_count.q.val());
+        self.frame_records.next = bit_cast::<10, 20>(self.offer_count.q.val() >> 10);
+        self.frame_dropped.next = self.offer_dropped.q.val();
+        self.leaves.next = self.offered.q.val() & self.frame_ready.val();
+        if self.leaves.val() {
+            self.offered.d.next = false;
+        }
 
-        // A frame that is taken is closed; a drop closes all that a destination has.
+        // A frame that is offered is closed; a drop closes all that a destination has.
         self.drop_ready.next = !self.grants.val() & !self.clears.q.val();
         self.drops.next = self.drop_valid.val() & !self.grants.val();
         self.opened.second_address.next = self.drop_destination.val();
         self.next_granted.next = self.granted.second_data.val() + 1;
+        if self.grants.val() {
+            self.offered.d.next = true;
+            self.offer_destination.d.next = self.head_destination.q.val();
+            self.offer_page.d.next = self.head_page.q.val();
+            self.offer_count.d.next = self.frame_count.data.val();
+            self.offer_dropped.d.next = self.granted.second_data.val() != self.closed.second_data.val();
+        }
+        if self.drops.val() & (self.drop_destination.val() == self.offer_destination.q.val()) {
+            self.offer_dropped.d.next = true;
+        }
         self.granted.write.next = self.grants.val() | self.clears.q.val();
         self.granted.write_address.next = self.head_destination.q.val();
         self.granted.write_data.next = self.next_granted.val();
@@ -345,8 +360,8 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
                 self.read_page.d.next = self.next_page.q.val();
             }
         }
-        if self.grants.val() {
-            self.read_page.d.next = self.head_page.q.val();
+        if self.leaves.val() {
+            self.read_page.d.next = self.offer_page.q.val();
             self.read_place.d.next = 0.into();
         }
         self.read_address.next =
@@ -414,6 +429,7 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
             self.level.d.next = 0.into();
             self.any.d.next = false;
             self.head.d.next = false;
+            self.offered.d.next = false;
             self.frees.d.next = false;
             self.refusal_in.d.next = 0.into();
             self.refusal_out.d.next = 0.into();

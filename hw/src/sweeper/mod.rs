@@ -175,7 +175,8 @@ pub struct Sweeper<const S: usize> {
     hints: Signal<Local, Bits<2>>,
     clears: Signal<Local, Bits<2>>,
     leaves: Signal<Local, Bits<2>>,
-    dirty_at: [Signal<Local, Bits<10>>; 2],
+    dirty_hints: DFF<Bits<2>>,
+    dirty_at: [DFF<Bits<10>>; 2],
     hint_bucket: Signal<Local, Bits<10>>,
     digest_clock: DFF<Bits<32>>,
     digest_due: DFF<Bit>,
@@ -388,7 +389,7 @@ impl<const S: usize> Default for Sweeper<S> {
             ..clock reset window member session welcome floor enable digest_interval window_gap job_valid
             job_ready job_kind job_bucket job_copy dirty_valid dirty_backup dirty_remote dirty_copy
             snapshots_sent records_swept digests_sent tombstones_freed walk_bucket walk_remote walk_found
-            walk_moves walk_pending all_left welcome_held welcome_moved hints clears leaves dirty_at
+            walk_moves walk_pending all_left welcome_held welcome_moved hints clears leaves dirty_hints dirty_at
             hint_bucket digest_clock digest_due digest_bucket has_job held_kind held_bucket held_remote gap
             gap_over last_job last_digest walk_asks picks pick_walk pick_job pick_digest phase wants bucket
             is_remote does_snapshot does_digest does_settle map_valid roles is_own copies copy_member

@@ -16,7 +16,7 @@ impl<const S: usize> Logic for Sweeper<S> {
         dff_setup!(self, clock, seen, seen_place, seen_here, seen_flags, seen_old, candidate);
         dff_setup!(self, clock, candidate_place, frees, frees_place, sums_valid, sum, count);
         dff_setup!(self, clock, push_valid, push_member, push_remote, push_units, push_data);
-        dff_setup!(self, clock, did_snapshot, did_record, did_digest, did_free);
+        dff_setup!(self, clock, dirty_hints, did_snapshot, did_record, did_digest, did_free);
         clock!(self, clock, awaited);
         for k in 0..2 {
             self.pending[k].clock.next = self.clock.val();
@@ -389,7 +389,7 @@ impl<const S: usize> Logic for Sweeper<S> {
             self.wants.d.next = false;
             self.leaves.next = self.leaves.val().replace_bit(0, self.is_left[0].q.val());
             self.leaves.next = self.leaves.val().replace_bit(1, self.is_left[1].q.val());
-            if !(self.leaves.val().any() & self.dirty_valid.val()) {
+            if !(self.leaves.val().any() & self.dirty_hints.q.val().any()) {
                 self.gap.d.next = self.window_gap.val();
                 self.gap_over.d.next = false;
                 self.phase.d.next = self.at_rest.val();
@@ -403,16 +403,21 @@ impl<const S: usize> Logic for Sweeper<S> {
         if self.picks.val() {
             self.hint_bucket.next = self.walk_bucket.q.val();
         }
-        self.dirty_at[0].next = self.dirty_backup.val();
-        self.dirty_at[1].next = self.dirty_remote.val();
+        self.dirty_at[0].d.next = self.dirty_backup.val();
+        self.dirty_at[1].d.next = self.dirty_remote.val();
+        self.dirty_hints.d.next = 0.into();
+        if self.dirty_valid.val() {
+            self.dirty_hints.d.next = self.dirty_copy.val();
+        }
         for k in 0..2 {
             self.pending[k].write_address.next = self.hint_bucket.val();
             self.pending[k].write_data.next = bit_cast::<1, 1>(self.leaves.val().any().into());
             self.pending[k].write.next = self.hints.val().get_bit(k);
-            if self.dirty_valid.val() {
-                self.pending[k].write_address.next = self.dirty_at[k].val();
+            self.dirty_at[k].clock.next = self.clock.val();
+            if self.dirty_hints.q.val().any() {
+                self.pending[k].write_address.next = self.dirty_at[k].q.val();
                 self.pending[k].write_data.next = 1.into();
-                self.pending[k].write.next = self.dirty_copy.val().get_bit(k);
+                self.pending[k].write.next = self.dirty_hints.q.val().get_bit(k);
             }
         }
 

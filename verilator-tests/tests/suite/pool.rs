@@ -367,8 +367,8 @@ fn records_come_whole(bench: &mut Bench) -> Result<()> {
     pool.finish(bench)
 }
 
-/// With nothing taken, each record is refused if the books say so; then all frames are as they say, and
-/// the pool is as large as before.
+/// With nothing taken, the first record is offered alone, and of the others each is refused if the books say so;
+/// then all frames are as they say, and the pool is as large as before.
 fn refuses_at_its_limits_only(bench: &mut Bench, name: &str) -> Result<()> {
     let mut pool = Pool::new(bench, FRAME_UNITS_MAX)?;
     let (pages, frames) = (1 << parameter(name, "P"), 1 << parameter(name, "F"));
@@ -383,18 +383,20 @@ fn refuses_at_its_limits_only(bench: &mut Bench, name: &str) -> Result<()> {
         let before = pool.refusals.clone();
         while refused.len() < REFUSALS {
             let (destination, units) = (bench.random().u8(..spread), drawn_units(bench));
-            let open = books.iter_mut().rev().find(|book| book.0 == destination);
+            // What is offered takes no record, and counts as a frame no more.
+            let waiting = books.get_mut(1..).unwrap_or_default();
+            let each = waiting.iter().filter(|book| book.0 == destination).count();
+            let is_full = waiting.len() == frames || each == frames_each;
+            let open = waiting.iter_mut().rev().find(|book| book.0 == destination);
             let open = open.filter(|book| book.1 + units <= limit);
             let more = open
                 .as_ref()
                 .map_or(1, |book| (book.1 + units).div_ceil(PAGE_UNITS) - book.1.div_ceil(PAGE_UNITS));
-            let no_frame = open.is_none();
-            let each = books.iter().filter(|book| book.0 == destination).count();
-            if pages_used + more > pages || no_frame && (books.len() == frames || each == frames_each) {
+            if pages_used + more > pages || open.is_none() && is_full {
                 refused.insert(pool.count);
             } else {
                 pages_used += more;
-                match books.iter_mut().rev().find(|book| book.0 == destination && !no_frame) {
+                match open {
                     Some(book) => (book.1, book.2) = (book.1 + units, book.2 + 1),
                     None => books.push((destination, units, 1)),
                 }
@@ -402,7 +404,8 @@ fn refuses_at_its_limits_only(bench: &mut Bench, name: &str) -> Result<()> {
             pool.push(bench, destination, units);
             pool.cycle(bench, false, false)?;
             pool.pause(bench);
-            for _ in 1..units.div_ceil(4) {
+            let offer = if books.len() == 1 { LATENCY } else { 0 };
+            for _ in 1..units.div_ceil(4) + offer {
                 pool.cycle(bench, false, false)?;
             }
         }
