@@ -515,7 +515,6 @@ impl<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: 
         self.counters.add_amount.next = self.amounts.add_amount.val();
         self.unused.next = self.ingress.record_units.val().any()
             | self.ingress.heard_header.val().any()
-            | self.ingress.heard_gap.val()
             | self.settings.val().any()
             | self.csr.values.val().any()
             | self.csr.written.val().any()

@@ -37,17 +37,15 @@ pub mod flag {
     pub const VERIFIED: u8 = 1 << 4;
 }
 
-/// Flags of a copy: those of the backup in the low half byte, of the remote in the high one. None of the
-/// first three is a clean copy, to which every change goes.
+/// Flags of a copy: those of the backup in the low half byte, of the remote in the high one. Neither of the
+/// first two is a clean copy.
 pub mod copy {
     /// A snapshot is due, changes wait for it.
     pub const DIRTY: u8 = 1 << 0;
-    /// A snapshot is being sent, changes travel whole.
-    pub const SWEEPING: u8 = 1 << 1;
     /// The snapshot is sent, its last frame not acknowledged yet.
-    pub const WAITING: u8 = 1 << 2;
+    pub const WAITING: u8 = 1 << 1;
     /// The copy is new or starts again: what it had installed does not count.
-    pub const RENEWED: u8 = 1 << 3;
+    pub const RENEWED: u8 = 1 << 2;
 }
 
 /// Roles of a bucket that nobody has: owner, backup, remote and successor from bit 0, then the term.

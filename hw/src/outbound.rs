@@ -8,8 +8,8 @@
 //! Nothing stalls the changes. One for one copy leaves [`LATENCY`] cycles later if none waits before it;
 //! one for both copies takes two clocks.
 //!
-//! Timing: who is told is decided before the first register, the builder follows behind it; all outputs but
-//! `idle` are registers or a table behind them.
+//! Timing: who is told is decided before the first register, the builder follows behind it; all outputs are
+//! registers or a table behind them.
 
 use crate::layout::ENTRY_BITS;
 use crate::prim::{Delay, Fifo};
@@ -81,9 +81,6 @@ pub struct Outbound<const T: usize, const Q: usize> {
     pub out_bucket: Signal<Out, Bits<10>>,
     /// It is for the remote.
     pub out_remote: Signal<Out, Bit>,
-    /// No record is here, nor becomes one of what entered in earlier cycles: who sends something now sends it
-    /// behind all of them.
-    pub idle: Signal<Out, Bit>,
     /// Copies that were not told of the change of the cycle before, because they are not to be told now.
     pub deferred: Signal<Out, Bits<2>>,
     /// Copies that were not told of it, because too many changes wait.
@@ -99,7 +96,7 @@ pub struct Outbound<const T: usize, const Q: usize> {
     /// What the builder gets, and from it on whether there is something.
     front: DFF<Bits<1512>>,
     front_delta: DFF<Bit>,
-    is_building: [DFF<Bit>; 4],
+    is_building: DFF<Bit>,
     remote_path_at: Constant<Bits<16>>,
     /// The first copy of the change in front has been told.
     is_second: DFF<Bit>,
@@ -129,7 +126,6 @@ pub struct Outbound<const T: usize, const Q: usize> {
     to_remote: Signal<Local, Bit>,
     is_last: Signal<Local, Bit>,
     told: Signal<Local, Bits<11>>,
-    is_idle: Signal<Local, Bit>,
 }
 
 impl<const T: usize, const Q: usize> Default for Outbound<T, Q> {
@@ -140,10 +136,10 @@ impl<const T: usize, const Q: usize> Default for Outbound<T, Q> {
             gate_whole: Constant::new(gate::WHOLE.to_bits()),
             remote_path_at: Constant::new((1516 + T).to_bits()),
             ..clock reset replicate edge_bits in_valid in_entry in_id in_term in_first in_changed in_was_groups
-            in_was_edges in_gates in_backup_path in_remote_path out_valid out_units out_count out_path out_bucket out_remote idle deferred
+            in_was_edges in_gates in_backup_path in_remote_path out_valid out_units out_count out_path out_bucket out_remote deferred
             full full_bucket builder queue aside path_aside front front_delta is_building is_second deferred_held refused copies_held bucket_held gate is_deferred
             is_sent is_whole any_sent both_sent copies change waits pushes now now_valid to_backup unused head_copies now_whole
-            to_remote is_last told is_idle
+            to_remote is_last told
         }
     }
 }
@@ -160,11 +156,9 @@ impl<const T: usize, const Q: usize> Logic for Outbound<T, Q> {
             copies_held,
             bucket_held,
             front,
-            front_delta
+            front_delta,
+            is_building
         );
-        for k in 0..4 {
-            self.is_building[k].clock.next = self.clock.val();
-        }
         self.builder.clock.next = self.clock.val();
         self.builder.reset.next = self.reset.val();
         self.builder.in_replicate.next = self.replicate.val();
@@ -231,7 +225,7 @@ impl<const T: usize, const Q: usize> Logic for Outbound<T, Q> {
             self.is_second.d.next = !self.is_last.val();
         }
 
-        self.is_building[0].d.next = self.now_valid.val();
+        self.is_building.d.next = self.now_valid.val();
         self.front.d.next = self.now.val().get_bits::<1512>(0);
         self.front_delta.d.next = !self.now_whole.val().get_bit(0);
         self.path_aside.in_data.next = self.now.val().get_bits::<T>(1516);
@@ -244,7 +238,7 @@ impl<const T: usize, const Q: usize> Logic for Outbound<T, Q> {
             | bit_cast::<11, 1>(self.to_remote.val().into());
 
         // Its record.
-        self.builder.in_valid.next = self.is_building[0].q.val();
+        self.builder.in_valid.next = self.is_building.q.val();
         self.builder.in_entry.next = self.front.q.val().get_bits::<1296>(0);
         self.builder.in_id.next = self.front.q.val().get_bits::<40>(1296);
         self.builder.in_term.next = self.front.q.val().get_bits::<32>(1336);
@@ -252,14 +246,6 @@ impl<const T: usize, const Q: usize> Logic for Outbound<T, Q> {
         self.builder.in_was_groups.next = self.front.q.val().get_bits::<8>(1376);
         self.builder.in_was_edges.next = self.front.q.val().get_bits::<128>(1384);
         self.builder.in_delta.next = self.front_delta.q.val();
-        self.is_idle.next = !self.waits.val();
-        for k in 0..4 {
-            self.is_idle.next = self.is_idle.val() & !self.is_building[k].q.val();
-        }
-        for k in 1..4 {
-            self.is_building[k].d.next = self.is_building[k - 1].q.val();
-        }
-        self.idle.next = self.is_idle.val();
 
         self.told.next = self.aside.out_data.val();
         self.out_valid.next = self.builder.out_valid.val();
@@ -276,9 +262,7 @@ impl<const T: usize, const Q: usize> Logic for Outbound<T, Q> {
         self.full_bucket.next = self.bucket_held.q.val();
         if self.reset.val() {
             self.is_second.d.next = false;
-            for k in 0..4 {
-                self.is_building[k].d.next = false;
-            }
+            self.is_building.d.next = false;
             self.deferred_held.d.next = 0.into();
         }
     }

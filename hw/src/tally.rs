@@ -63,8 +63,6 @@ pub struct Tally<const A: usize> {
     pub in_unchanged: Signal<In, Bit>,
     /// A contribution was not what it should be; the sum has been corrected.
     pub repaired: Signal<Out, Bit>,
-    /// Every entry of earlier clocks is in its sum: a read that is taken now sees them all.
-    pub idle: Signal<Out, Bit>,
     /// A read is there; it holds until it is taken.
     pub read_valid: Signal<In, Bit>,
     /// The bucket to read.
@@ -93,9 +91,6 @@ pub struct Tally<const A: usize> {
     is_unchanged: DFF<Bit>,
     is_valid: DFF<Bit>,
     repairs: DFF<Bit>,
-    /// Clocks until what is on its way is in its sum.
-    left: DFF<Bits<5>>,
-    is_idle: DFF<Bit>,
     /// What the RAM says early.
     unused: Signal<Local, Bit>,
 }
@@ -103,8 +98,18 @@ pub struct Tally<const A: usize> {
 impl<const A: usize> Logic for Tally<A> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, old_part, new_part, bucket, was_live, is_live, is_unchanged, is_valid);
-        dff_setup!(self, clock, repairs, left, is_idle);
+        dff_setup!(
+            self,
+            clock,
+            old_part,
+            new_part,
+            bucket,
+            was_live,
+            is_live,
+            is_unchanged,
+            is_valid,
+            repairs
+        );
         self.digest.clock.next = self.clock.val();
         self.digest.reset.next = self.reset.val();
         self.contributions.clock.next = self.clock.val();
@@ -165,24 +170,9 @@ impl<const A: usize> Logic for Tally<A> {
         self.out_bucket.next = self.sums.out_bucket.val();
         self.out_sum.next = self.sums.out_sum.val();
         self.out_count.next = self.sums.out_count.val();
-
-        self.is_idle.d.next = false;
-        if self.left.q.val() != 0 {
-            self.left.d.next = self.left.q.val() - 1;
-        }
-        if self.left.q.val() < 2 {
-            self.is_idle.d.next = true;
-        }
-        if self.in_valid.val() {
-            self.left.d.next = 20.into();
-            self.is_idle.d.next = false;
-        }
-        self.idle.next = self.is_idle.q.val();
         if self.reset.val() {
             self.is_valid.d.next = false;
             self.repairs.d.next = false;
-            self.left.d.next = 0.into();
-            self.is_idle.d.next = true;
         }
     }
 }

@@ -198,14 +198,11 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize, const P: us
         self.tells.next = self.early.val().get_bits::<2>(2);
         for k in 0..2 {
             self.member_of[k].next = self.early.val().get_bits::<8>(109 + 8 * k);
-            self.copy_flags[k].next = self.early.val().get_bits::<2>(125 + 4 * k);
+            self.is_dirty[k].next = self.early.val().get_bit(125 + 4 * k);
             self.has_session[k].next = self.welcome.val().get_bit(self.member_of[k].val().get_bits::<6>(0).index())
                 & !self.member_of[k].val().get_bits::<2>(6).any();
             self.gate[k].next = 3.into();
-            if self.copy_flags[k].val().get_bit(1) {
-                self.gate[k].next = 2.into();
-            }
-            if self.copy_flags[k].val().get_bit(0) | !self.has_session[k].val() {
+            if self.is_dirty[k].val() | !self.has_session[k].val() {
                 self.gate[k].next = 1.into();
             }
             if self.member_of[k].val() == self.none.val() {
@@ -583,11 +580,8 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize, const P: us
         self.deferred.next = bit_cast::<2, 1>((self.full.val().get_bit(0) | self.outbound.deferred.val().get_bit(0)).into())
             + bit_cast::<2, 1>((self.full.val().get_bit(1) | self.outbound.deferred.val().get_bit(1)).into())
             + bit_cast::<2, 1>((self.refused.val() & (self.refused_kind.val() == 1)).into());
-        // By itself: it follows from what enters.
-        self.unused_idle.next = self.outbound.idle.val();
         self.unused.next = self.map.out_valid.val() | self.map.out_bucket.val().any() |
-            self.tally.out_bucket.val().any() | self.tally.idle.val() | self.tally.read_ready.val() |
-            self.sweeper.records_swept.val() | self.sweeper.digests_sent.val() |
+            self.tally.out_bucket.val().any() | self.tally.read_ready.val() |
             self.sweeper.window.write_roles.val().any() | self.sweeper.window.write_valid.val() |
             self.now.val().any() | self.sweeper.window.push_member.val().any() |
             self.taker.window.push_member.val().any() | self.flags_before.val().any() | self.flags_after.val().any();

@@ -70,7 +70,7 @@ pub mod sent {
 // Widths, cycles and numbers in a kernel are plain.
 const _: () = assert!(COUNTERS == 96 && FLOWS_LATENCY == 9 && map::LATENCY == 3 && QUIET_CLOCKS == 72);
 const _: () = assert!(map::flag::OWN == 1 && map::flag::GAPPED == 2 && map::flag::COLOUR == 4);
-const _: () = assert!(map::copy::DIRTY == 1 && map::copy::SWEEPING == 2 && MEMBER_NONE == 255);
+const _: () = assert!(map::copy::DIRTY == 1 && MEMBER_NONE == 255);
 const _: () = assert!(flag::OWNED == 16 && flag::AUDITING == 32 && flag::COLOUR == 1 && flag::GAPPED == 2);
 const _: () = assert!(outcome::MADE == 1 && outcome::CHANGED == 2 && outcome::ENDED == 6);
 const _: () = assert!(outcome::NOT_OWNER == 8 && outcome::APPLIED == 9 && outcome::GAPPED == 12);
@@ -330,7 +330,7 @@ pub struct Engine<const S: usize, const T: usize, const V: usize, const A: usize
     held: DFF<Bits<143>>,
     // A cycle before its outcome: how each copy is to be told.
     member_of: [Signal<Local, Bits<8>>; 2],
-    copy_flags: [Signal<Local, Bits<2>>; 2],
+    is_dirty: [Signal<Local, Bit>; 2],
     has_session: [Signal<Local, Bit>; 2],
     gate: [Signal<Local, Bits<2>>; 2],
     early_source: Signal<Local, Bits<2>>,
@@ -381,9 +381,7 @@ pub struct Engine<const S: usize, const T: usize, const V: usize, const A: usize
     has_gap: DFF<Bit>,
     has_gap_of: DFF<Bits<7>>,
     roles_now: Signal<Local, Bits<64>>,
-    /// What the engine knows by counting clocks.
     unused: Signal<Local, Bit>,
-    unused_idle: Signal<Local, Bit>,
     was_refused: DFF<Bit>,
     window_looks: Signal<Local, Bit>,
     window_writes: Signal<Local, Bit>,
@@ -439,11 +437,11 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize, const P: us
             out_refusal out_created out_id out_peer out_sequence out_entry refuses up down malformed
             deferred queue_full receive intake flows map outbound tally emitted sweeper taker looks look_in
             look source is_record is_command from_owner in_term refusal colour flags rest rest_in early held
-            member_of copy_flags has_session gate early_source tells gates now now_source of_record
+            member_of is_dirty has_session gate early_source tells gates now now_source of_record
             of_command of_window number changes is_there flags_before flags_after was_live is_live
             was_tombstone is_tombstone of_bucket emits begins ends buries frees not_owner not_term gaps
             sweeper_open taker_open is_open stirs since is_quiet takes_roles taken_bucket has_gap has_gap_of
-            roles_now unused unused_idle was_refused window_looks window_writes window_copies window_bucket
+            roles_now unused was_refused window_looks window_writes window_copies window_bucket
             window_copy_set window_copy_clear window_set window_clear window_pushes window_member looked
             may_mark marks pushes push_is_flow push_kind refused_kind refused_flow full ups downs
         }

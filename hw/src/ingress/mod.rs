@@ -133,8 +133,6 @@ pub struct Ingress<
     pub frame_full: Signal<Out, Bit>,
     /// Beside the counter of an accepted frame or of a session: the first 64 bytes of the frame.
     pub heard_header: Signal<Out, Bits<512>>,
-    /// Accepted, and frames are missing before it.
-    pub heard_gap: Signal<Out, Bit>,
     checks: HeaderCheck<W, K, U, H>,
     checksum: FrameCrc<W, K, U>,
     peers: PeerTable,
@@ -149,7 +147,6 @@ pub struct Ingress<
     accepted: DFF<Bit>,
     stale: DFF<Bit>,
     full: DFF<Bit>,
-    gap: DFF<Bit>,
     missing: DFF<Bits<64>>,
     /// Of [`header::FAULTS`], one each.
     strobes: [DFF<Bit>; 10],
@@ -220,7 +217,6 @@ impl<
             frame_sequence: Default::default(),
             frame_full: Default::default(),
             heard_header: Default::default(),
-            heard_gap: Default::default(),
             checks: Default::default(),
             checksum: Default::default(),
             peers: Default::default(),
@@ -233,7 +229,6 @@ impl<
             accepted: Default::default(),
             stale: Default::default(),
             full: Default::default(),
-            gap: Default::default(),
             missing: Default::default(),
             strobes: std::array::from_fn(|_| Default::default()),
             fault_number: std::array::from_fn(|k| Constant::new((k + 1).to_bits())),
@@ -259,7 +254,7 @@ impl<
 {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, received, accepted, stale, full, gap, missing);
+        dff_setup!(self, clock, received, accepted, stale, full, missing);
         self.checks.clock.next = self.clock.val();
         self.checks.reset.next = self.reset.val();
         self.checksum.clock.next = self.clock.val();
@@ -367,10 +362,8 @@ impl<
                 self.checks.out_valid.val() & (self.checks.out_fault.val() == self.fault_number[k].val());
         }
         self.missing.d.next = 0.into();
-        self.gap.d.next = false;
         if self.peers.out_accepted.val() {
             self.missing.d.next = self.peers.out_missing.val();
-            self.gap.d.next = self.peers.out_missing.val() != 0;
         }
         self.frames_received.next = self.received.q.val();
         self.frames_accepted.next = self.accepted.q.val();
@@ -388,13 +381,11 @@ impl<
         self.frame_sequence.next = self.stale.q.val();
         self.frame_full.next = self.full.q.val();
         self.heard_header.next = self.held[4].q.val();
-        self.heard_gap.next = self.gap.q.val();
         if self.reset.val() {
             self.received.d.next = false;
             self.accepted.d.next = false;
             self.stale.d.next = false;
             self.full.d.next = false;
-            self.gap.d.next = false;
             self.missing.d.next = 0.into();
             for k in 0..10 {
                 self.strobes[k].d.next = false;

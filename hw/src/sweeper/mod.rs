@@ -56,8 +56,7 @@ const FLIGHT_BITS: usize = 6;
 const _: () = assert!(AT_BUCKET == 10 && BUCKETS_COUNT == 1024 && FLIGHT_BITS == 6);
 const _: () = assert!(job::SNAPSHOT == 0 && job::DIGEST == 1 && job::SETTLE == 2);
 const _: () = assert!(map::flag::OWN == 1 && map::copy::DIRTY == 1);
-const _: () = assert!(map::copy::SWEEPING == 2 && map::copy::WAITING == 4);
-const _: () = assert!(flag::LIVE == 1 && flag::TOMBSTONE == 2 && flag::WAITING == 1 << 5);
+const _: () = assert!(map::copy::WAITING == 2);
 const _: () = assert!(TermUnit::SIZE == 32 && SnapshotBegin::SIZE == 16);
 const _: () = assert!(SnapshotEnd::SIZE == 32 && DigestUnit::SIZE == 48);
 // BEGIN, END and DIGEST name their bucket and term at the same places.
@@ -154,10 +153,6 @@ pub struct Sweeper<const S: usize> {
     pub dirty_copy: Signal<In, Bits<2>>,
     /// A SNAPSHOT_END goes in this clock: bucket and copy are those of the window's record.
     pub snapshots_sent: Signal<Out, Bit>,
-    /// A flow or tombstone of a snapshot went.
-    pub records_swept: Signal<Out, Bit>,
-    /// A DIGEST goes in this clock.
-    pub digests_sent: Signal<Out, Bit>,
     /// A tombstone is gone.
     pub tombstones_freed: Signal<Out, Bit>,
 
@@ -270,16 +265,14 @@ pub struct Sweeper<const S: usize> {
     // The answer of a read, a clock later.
     answers: Signal<Local, Bit>,
     answer_bucket: Signal<Local, Bits<10>>,
-    answer_flags: Signal<Local, Bits<7>>,
     answer_version: Signal<Local, Bits<48>>,
-    flags_at: Constant<Bits<16>>,
+    tombstone_at: Constant<Bits<16>>,
     version_at: Constant<Bits<16>>,
     seen: DFF<Bit>,
     seen_place: DFF<Bits<16>>,
     seen_here: DFF<Bit>,
-    seen_flags: DFF<Bits<7>>,
+    seen_ended: DFF<Bit>,
     seen_old: DFF<Bit>,
-    seen_told: Signal<Local, Bit>,
     seen_done: Signal<Local, Bit>,
     candidate: DFF<Bit>,
     candidate_place: DFF<Bits<16>>,
@@ -320,8 +313,6 @@ pub struct Sweeper<const S: usize> {
     digest_floor_at: Constant<Bits<16>>,
     digest_emitted_at: Constant<Bits<16>>,
     did_snapshot: DFF<Bit>,
-    did_record: DFF<Bit>,
-    did_digest: DFF<Bit>,
     did_free: DFF<Bit>,
     /// Of the window: what other blocks look at.
     unused: Signal<Local, Bit>,
@@ -364,7 +355,7 @@ impl<const S: usize> Default for Sweeper<S> {
             member_at: [8usize, 16].map(|at| Constant::new(at.to_bits())),
             last_place: Constant::new(((4usize << set_bits) - 1).to_bits()),
             index_at: Constant::new((40 - AT_BUCKET - set_bits).to_bits()),
-            flags_at: Constant::new(field::FLAGS.at.to_bits()),
+            tombstone_at: Constant::new((field::FLAGS.at + flag::TOMBSTONE.trailing_zeros() as usize).to_bits()),
             version_at: Constant::new(field::VERSION.at.to_bits()),
             term_head: constant(head(kind::TERM, term) | 1 << unit_field(term, "count").at),
             begin_head: constant(head(kind::SNAPSHOT_BEGIN, begin)),
@@ -388,7 +379,7 @@ impl<const S: usize> Default for Sweeper<S> {
             digest_emitted_at: at(digest, "emitted"),
             ..clock reset window member session welcome floor enable digest_interval window_gap job_valid
             job_ready job_kind job_bucket job_copy dirty_valid dirty_backup dirty_remote dirty_copy
-            snapshots_sent records_swept digests_sent tombstones_freed walk_bucket walk_remote walk_found
+            snapshots_sent tombstones_freed walk_bucket walk_remote walk_found
             walk_moves walk_pending all_left welcome_held welcome_moved hints clears leaves dirty_hints dirty_at
             hint_bucket digest_clock digest_due digest_bucket has_job held_kind held_bucket held_remote gap
             gap_over last_job last_digest walk_asks picks pick_walk pick_job pick_digest phase wants bucket
@@ -397,10 +388,9 @@ impl<const S: usize> Default for Sweeper<S> {
             floor_held may_settle copy_valid copy_set copy_clear waiting_mark dirty_mark slot reads place
             request_valid request_place request_tells request_watches request_frees requests requests_read
             requested in_flight awaited flight_in flight_out first_awaited answers answer_bucket
-            answer_flags answer_version seen seen_place seen_here seen_flags seen_old seen_told seen_done
+            answer_version seen seen_place seen_here seen_ended seen_old seen_done
             candidate candidate_place frees frees_place is_idle sums_valid sum count push_valid push_member
-            push_remote push_units push_data term successor bucket_wide about did_snapshot did_record
-            did_digest did_free unused
+            push_remote push_units push_data term successor bucket_wide about did_snapshot did_free unused
         }
     }
 }

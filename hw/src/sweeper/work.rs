@@ -13,10 +13,10 @@ impl<const S: usize> Logic for Sweeper<S> {
         dff_setup!(self, clock, is_own, copies, floor_held, may_settle, copy_valid, copy_set, copy_clear);
         dff_setup!(self, clock, slot, reads, place, request_valid, request_place, request_tells);
         dff_setup!(self, clock, request_watches, request_frees, in_flight, flight_in, flight_out);
-        dff_setup!(self, clock, seen, seen_place, seen_here, seen_flags, seen_old, candidate);
+        dff_setup!(self, clock, seen, seen_place, seen_here, seen_ended, seen_old, candidate);
         dff_setup!(self, clock, candidate_place, frees, frees_place, sums_valid, sum, count);
         dff_setup!(self, clock, push_valid, push_member, push_remote, push_units, push_data);
-        dff_setup!(self, clock, dirty_hints, did_snapshot, did_record, did_digest, did_free);
+        dff_setup!(self, clock, dirty_hints, did_snapshot, did_free);
         clock!(self, clock, awaited);
         for k in 0..2 {
             self.pending[k].clock.next = self.clock.val();
@@ -138,18 +138,18 @@ impl<const S: usize> Logic for Sweeper<S> {
             self.is_welcome[k].d.next = (self.copy_member[k].val() < 64)
                 & self.welcome_held.q.val().get_bit(self.member_index[k].val().index());
             self.is_clean[k].d.next =
-                self.is_own.q.val() & self.is_welcome[k].q.val() & ((self.copy_flags[k].val() & 7) == 0);
-            self.is_settled[k].d.next = !self.is_welcome[k].q.val() | ((self.copy_flags[k].val() & 7) == 0);
+                self.is_own.q.val() & self.is_welcome[k].q.val() & ((self.copy_flags[k].val() & 3) == 0);
+            self.is_settled[k].d.next = !self.is_welcome[k].q.val() | ((self.copy_flags[k].val() & 3) == 0);
             self.is_wanted[k].d.next =
                 self.is_own.q.val() & self.is_welcome[k].q.val() & self.copy_flags[k].val().get_bit(0);
         }
         self.sends.next = self.does_snapshot.q.val() & self.is_wanted[0].q.val();
         self.dirty_mark.next = 1.into();
-        self.waiting_mark.next = 4.into();
+        self.waiting_mark.next = 2.into();
         if self.is_remote.q.val() {
             self.sends.next = self.does_snapshot.q.val() & self.is_wanted[1].q.val();
             self.dirty_mark.next = 0x10.into();
-            self.waiting_mark.next = 0x40.into();
+            self.waiting_mark.next = 0x20.into();
         }
         self.all_settled.next = self.is_settled[0].q.val() & self.is_settled[1].q.val();
 
@@ -157,21 +157,15 @@ impl<const S: usize> Logic for Sweeper<S> {
         self.first_awaited.next = self.awaited.data.val();
         self.answers.next = self.window.answer_valid.val() & self.in_flight.q.val().any();
         self.answer_bucket.next = self.window.answer_id.val().get_bits::<10>(30);
-        self.answer_flags.next = self.window.answer_entry.val().get_bits::<7>(self.flags_at.val().index());
         self.answer_version.next =
             self.window.answer_entry.val().get_bits::<48>(self.version_at.val().index());
         self.seen.d.next = self.answers.val() & self.first_awaited.val().get_bit(16);
         self.seen_place.d.next = self.first_awaited.val().get_bits::<16>(0);
         self.seen_here.d.next =
             self.window.answer_found.val() & (self.answer_bucket.val() == self.bucket.q.val());
-        self.seen_flags.d.next = self.answer_flags.val();
+        self.seen_ended.d.next = self.window.answer_entry.val().get_bit(self.tombstone_at.val().index());
         self.seen_old.d.next = self.answer_version.val() <= self.floor_held.q.val();
-        self.seen_done.next = self.seen.q.val() & self.seen_here.q.val() & self.seen_flags.q.val().get_bit(1);
-        self.seen_told.next = self.seen.q.val()
-            & self.seen_here.q.val()
-            & self.seen_flags.q.val().get_bit(0)
-            & !self.seen_flags.q.val().get_bit(5);
-        self.did_record.d.next = self.does_snapshot.q.val() & (self.seen_done.val() | self.seen_told.val());
+        self.seen_done.next = self.seen.q.val() & self.seen_here.q.val() & self.seen_ended.q.val();
         self.did_free.d.next = self.answers.val() & self.window.answer_freed.val();
 
         // Records.
@@ -194,7 +188,6 @@ impl<const S: usize> Logic for Sweeper<S> {
         self.sums_valid.d.next = false;
         self.push_valid.d.next = false;
         self.did_snapshot.d.next = false;
-        self.did_digest.d.next = false;
         self.slot.d.next = self.slot.q.val() + 1;
         if self.slot.q.val() == 2 {
             self.slot.d.next = 0.into();
@@ -363,10 +356,8 @@ impl<const S: usize> Logic for Sweeper<S> {
         }
         if self.phase.q.val() == self.at_tell.val() {
             self.push_valid.d.next = self.is_clean[0].q.val();
-            self.did_digest.d.next = self.is_clean[0].q.val();
             if self.is_remote.q.val() {
                 self.push_valid.d.next = self.is_clean[1].q.val();
-                self.did_digest.d.next = self.is_clean[1].q.val();
             }
             self.push_units.d.next = 3.into();
             self.push_data.d.next = self.digest_head.val()
@@ -477,14 +468,11 @@ impl<const S: usize> Logic for Sweeper<S> {
         self.window.push_data.next = self.push_data.q.val();
         self.window.push_remote.next = self.push_remote.q.val();
         self.snapshots_sent.next = self.did_snapshot.q.val();
-        self.records_swept.next = self.did_record.q.val();
-        self.digests_sent.next = self.did_digest.q.val();
         self.tombstones_freed.next = self.did_free.q.val();
         self.unused.next = self.window.flags.val().xor()
             ^ self.window.answer_id.val().xor()
             ^ self.window.answer_entry.val().xor()
-            ^ self.roles.q.val().xor()
-            ^ self.seen_flags.q.val().xor();
+            ^ self.roles.q.val().xor();
 
         if self.reset.val() {
             self.walk_bucket.d.next = 0.into();
@@ -512,8 +500,6 @@ impl<const S: usize> Logic for Sweeper<S> {
             self.sums_valid.d.next = false;
             self.push_valid.d.next = false;
             self.did_snapshot.d.next = false;
-            self.did_record.d.next = false;
-            self.did_digest.d.next = false;
             self.did_free.d.next = false;
         }
     }

@@ -64,7 +64,7 @@ const _: () = assert!(field::VERSION.bits == 48 && field::TERM.bits == 32 && fie
 const _: () = assert!(layout::flag::LIVE == 1 && layout::flag::TOMBSTONE == 2 && layout::flag::COLOUR == 4);
 const _: () = assert!(flag::OWN == 1 && flag::GAPPED == 2 && flag::COLOUR == 4);
 const _: () = assert!(flag::SUSPECT == 8 && flag::VERIFIED == 16);
-const _: () = assert!(copy::DIRTY == 1 && copy::SWEEPING == 2 && copy::WAITING == 4 && copy::RENEWED == 8);
+const _: () = assert!(copy::DIRTY == 1 && copy::WAITING == 2 && copy::RENEWED == 4);
 const _: () = assert!(BUCKETS_COUNT == 1024 && MEMBERS_MAX == 128 && commands::END == 8);
 const _: () =
     assert!(TERM_BUCKETS == 16 && BATCH_PLACES == 32 && EVENTS_HIGH == 56 && PATIENCE_CLOCKS == 4_096);

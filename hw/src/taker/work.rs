@@ -112,8 +112,8 @@ impl<const S: usize, const P: usize> Logic for Taker<S, P> {
         }
         self.copies_set.next = 0.into();
         self.copies_clear.next = 0.into();
-        self.is_clean[0].next = !self.copies.q.val().get_bits::<3>(0).any();
-        self.is_clean[1].next = !self.copies.q.val().get_bits::<3>(4).any();
+        self.is_clean[0].next = !self.copies.q.val().get_bits::<2>(0).any();
+        self.is_clean[1].next = !self.copies.q.val().get_bits::<2>(4).any();
         for k in 0..2 {
             self.is_new_copy[k].next = !self.flags.q.val().get_bit(0) | !self.same_copy[k].q.val();
         }
@@ -121,18 +121,18 @@ impl<const S: usize, const P: usize> Logic for Taker<S, P> {
             self.flags_set.next = 1.into();
             self.flags_clear.next = self.flags_clear.val() | 2;
             if self.is_new_copy[0].val() {
-                self.copies_set.next = 0x09.into();
-                self.copies_clear.next = 0x06.into();
+                self.copies_set.next = 0x05.into();
+                self.copies_clear.next = 0x02.into();
             } else if !self.is_clean[0].val() {
                 self.copies_set.next = 0x01.into();
-                self.copies_clear.next = 0x06.into();
+                self.copies_clear.next = 0x02.into();
             }
             if self.is_new_copy[1].val() {
-                self.copies_set.next = self.copies_set.val() | 0x90;
-                self.copies_clear.next = self.copies_clear.val() | 0x60;
+                self.copies_set.next = self.copies_set.val() | 0x50;
+                self.copies_clear.next = self.copies_clear.val() | 0x20;
             } else if !self.is_clean[1].val() {
                 self.copies_set.next = self.copies_set.val() | 0x10;
-                self.copies_clear.next = self.copies_clear.val() | 0x60;
+                self.copies_clear.next = self.copies_clear.val() | 0x20;
             }
         }
 

@@ -83,7 +83,6 @@ struct Verdict {
     cycle: u64,
     outcome: Counter,
     missing: u64,
-    is_gap: bool,
     header: [u8; FRAME_HEADER_SIZE],
 }
 
@@ -94,6 +93,8 @@ struct Out {
     sender: u8,
     port: u8,
     sequence: u64,
+    /// Frames are missing before its frame.
+    has_gap: bool,
     is_first: bool,
     is_last: bool,
     is_malformed: bool,
@@ -111,13 +112,12 @@ struct Watch {
     sender: Port<u8>,
     port: Port<u8>,
     sequence: Port<u64>,
-    /// First, last, malformed.
-    marks: [Port<bool>; 3],
+    /// Gap, first, last, malformed.
+    marks: [Port<bool>; 4],
     received: Port<bool>,
     accepted: Port<bool>,
     missing: Port<u64>,
     refusals: Vec<(Counter, Port<bool>)>,
-    gap: Port<bool>,
     header: Port<[u8; FRAME_HEADER_SIZE]>,
     /// A record that was there and not taken.
     waiting: Option<Out>,
@@ -139,12 +139,16 @@ impl Watch {
             sender: bench.port("record_sender")?,
             port: bench.port("record_port")?,
             sequence: bench.port("record_sequence")?,
-            marks: [port("record_first")?, port("record_last")?, port("record_malformed")?],
+            marks: [
+                port("record_gap")?,
+                port("record_first")?,
+                port("record_last")?,
+                port("record_malformed")?,
+            ],
             received: port("frames_received")?,
             accepted: port("frames_accepted")?,
             missing: bench.port("frames_missing")?,
             refusals: refusals.collect::<Result<_>>()?,
-            gap: port("heard_gap")?,
             header: bench.port("heard_header")?,
             waiting: None,
             verdicts: VecDeque::new(),
@@ -153,13 +157,14 @@ impl Watch {
     }
 
     fn record(&self) -> Out {
-        let [is_first, is_last, is_malformed] = self.marks.each_ref().map(Port::get);
+        let [has_gap, is_first, is_last, is_malformed] = self.marks.each_ref().map(Port::get);
         let count = if is_malformed { 0 } else { self.count.get() as usize };
         Out {
             units: self.units.get()[..(count * UNIT_SIZE).min(RECORD_UNITS_MAX * UNIT_SIZE)].to_vec(),
             sender: self.sender.get(),
             port: self.port.get(),
             sequence: self.sequence.get(),
+            has_gap,
             is_first,
             is_last,
             is_malformed,
@@ -171,15 +176,13 @@ impl Watch {
         let refused = self.refusals.iter().filter(|(_, port)| port.get()).map(|(counter, _)| *counter);
         let accepted = self.accepted.get().then_some(Counter::FramesAccepted);
         let outcomes: Vec<Counter> = refused.chain(accepted).collect();
-        let (missing, is_gap) = (self.missing.get(), self.gap.get());
+        let missing = self.missing.get();
         match (self.received.get(), &outcomes[..]) {
-            (false, []) if missing == 0 && !is_gap => Ok(None),
+            (false, []) if missing == 0 => Ok(None),
             (true, [outcome]) => {
-                Ok(Some(Verdict { cycle, outcome: *outcome, missing, is_gap, header: self.header.get() }))
+                Ok(Some(Verdict { cycle, outcome: *outcome, missing, header: self.header.get() }))
             }
-            (is_frame, _) => {
-                Err(Error::Found(format!("frame {is_frame}: {outcomes:?}, {missing} missing, gap {is_gap}")))
-            }
+            (is_frame, _) => Err(Error::Found(format!("frame {is_frame}: {outcomes:?}, {missing} missing"))),
         }
     }
 }
@@ -326,19 +329,18 @@ impl Rig {
         let expected = outcomes.into_iter().find(|counter| rise(*counter) == 1);
         expect_same("the outcome", Some(verdict.outcome), expected)?;
         expect_same("frames missing", verdict.missing, rise(Counter::FramesMissing))?;
-        expect_same("the gap", verdict.is_gap, verdict.missing > 0)?;
         if verdict.outcome == Counter::FrameSession || verdict.outcome == Counter::FramesAccepted {
             expect_same("the header", &verdict.header[..], &frame[..FRAME_HEADER_SIZE])?;
         }
         if verdict.outcome == Counter::FramesAccepted {
             self.accepted += 1;
-            self.expect_records(port, last_cycle, frame);
+            self.expect_records(port, last_cycle, frame, verdict.missing > 0);
         }
         Ok(())
     }
 
     /// Walks the units of an accepted frame.
-    fn expect_records(&mut self, port: u8, last_cycle: u64, frame: &[u8]) {
+    fn expect_records(&mut self, port: u8, last_cycle: u64, frame: &[u8], has_gap: bool) {
         let mut units = &frame[FRAME_HEADER_SIZE..frame.len() - FRAME_CRC_SIZE];
         let sequence = u64::from_le_bytes(frame[32..40].try_into().expect("8 bytes"));
         let mut number = 0;
@@ -352,6 +354,7 @@ impl Rig {
                 sender: frame[28],
                 port,
                 sequence,
+                has_gap,
                 is_first: number == 0,
                 is_last: units.is_empty(),
                 is_malformed,

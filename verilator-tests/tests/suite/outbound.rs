@@ -54,7 +54,6 @@ struct Outbound {
     path: Port<u8>,
     bucket: Port<u16>,
     remote: Port<bool>,
-    idle: Port<bool>,
     deferred: Port<u8>,
     full: Port<u8>,
     full_bucket: Port<u16>,
@@ -81,7 +80,6 @@ impl Outbound {
             path: bench.port("out_path")?,
             bucket: bench.port("out_bucket")?,
             remote: bench.port("out_remote")?,
-            idle: bench.port("idle")?,
             deferred: bench.port("deferred")?,
             full: bench.port("full")?,
             full_bucket: bench.port("full_bucket")?,
@@ -170,7 +168,6 @@ fn copies_are_told(bench: &mut Bench) -> Result<()> {
             }
         }
 
-        expect_same("nothing is on its way", outbound.idle.get(), due.is_empty())?;
         // A record that is out now entered the builder this long ago.
         let Some(found) = outbound.told() else {
             if due.front().is_some_and(|due| cycle > due.since.max(free_from) + LATENCY_CYCLES + WAIT_CYCLES)

@@ -83,7 +83,7 @@ impl<const S: usize> Run<S> {
 
     /// It was told every change.
     fn is_clean(state: &Bucket, copy: usize) -> bool {
-        state.copies >> (4 * copy) & (copy::DIRTY | copy::SWEEPING | copy::WAITING) == 0
+        state.copies >> (4 * copy) & (copy::DIRTY | copy::WAITING) == 0
     }
 
     /// It misses no delete that others were told of.
@@ -281,7 +281,7 @@ impl<const S: usize> Run<S> {
         match random.u8(..16) {
             0 | 1 => self.write_roles(bucket),
             // A frame was acknowledged.
-            2..=5 => state.copies &= !(0x11 * (copy::WAITING | copy::SWEEPING)),
+            2..=5 => state.copies &= !(0x11 * copy::WAITING),
             6 | 7 => {
                 let copies = random.u8(1..4);
                 state.copies |=

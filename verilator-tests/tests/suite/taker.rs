@@ -37,6 +37,8 @@ const PLAYGROUND: std::ops::Range<u16> = 600..664;
 const FLOW_BUCKETS: u16 = 4;
 /// Clocks within which a malformed record is dropped.
 const MALFORMED_CYCLES: u64 = 6;
+/// Of a copy that is not clean.
+const UNCLEAN: u8 = copy::DIRTY | copy::WAITING;
 
 macro_rules! blocks {
     ($($NAME:ident $name:literal $set_bits:literal;)*) => {$(
@@ -493,9 +495,9 @@ fn adopt(b: &mut Bucket, word: u64, is_ours: bool) {
         b.flags = b.flags & !bucket_flag::GAPPED | bucket_flag::OWN;
         for (half, member) in [(0, 8), (4, 16)] {
             let is_new = !was_ours || (b.roles >> member) as u8 != (word >> member) as u8;
-            let state = b.copies >> half & 7;
+            let state = b.copies >> half & UNCLEAN;
             if is_new || state != 0 {
-                b.copies = b.copies & !(7 << half) | copy::DIRTY << half;
+                b.copies = b.copies & !(UNCLEAN << half) | copy::DIRTY << half;
             }
             if is_new {
                 b.copies |= copy::RENEWED << half;

@@ -58,7 +58,7 @@ pub(super) struct Ports {
     pub(super) dirty_valid: Input<bool>,
     pub(super) dirty_buckets: [Input<u16>; 2],
     pub(super) dirty_copy: Input<u8>,
-    pub(super) strobes: [Port<bool>; 4],
+    pub(super) strobes: [Port<bool>; 2],
 }
 
 impl Ports {
@@ -121,12 +121,7 @@ impl Ports {
             dirty_valid: bench.input("dirty_valid")?,
             dirty_buckets: [bench.input("dirty_backup")?, bench.input("dirty_remote")?],
             dirty_copy: bench.input("dirty_copy")?,
-            strobes: [
-                bench.port("snapshots_sent")?,
-                bench.port("records_swept")?,
-                bench.port("digests_sent")?,
-                bench.port("tombstones_freed")?,
-            ],
+            strobes: [bench.port("snapshots_sent")?, bench.port("tombstones_freed")?],
         })
     }
 }

@@ -107,9 +107,9 @@ pub(super) struct Side<const S: usize> {
     /// Windows that may begin before the job that was taken has its own.
     pub(super) others_max: u64,
     pub(super) hints: VecDeque<(u16, u8)>,
-    /// Snapshots, records, digests, tombstones: as the strobes and as the engine counted them.
-    pub(super) strobed: [u64; 4],
-    pub(super) counted: [u64; 4],
+    /// Snapshots, tombstones: as the strobes and as the engine counted them.
+    pub(super) strobed: [u64; 2],
+    pub(super) counted: [u64; 2],
     pub(super) cycle: u64,
     pub(super) windows_count: u64,
     next_job: Option<Job>,
@@ -151,8 +151,8 @@ impl<const S: usize> Side<S> {
             held: None,
             others_max: 2,
             hints: VecDeque::new(),
-            strobed: [0; 4],
-            counted: [0; 4],
+            strobed: [0; 2],
+            counted: [0; 2],
             cycle: 100,
             windows_count: 0,
             next_job: None,
@@ -406,7 +406,7 @@ impl<const S: usize> Side<S> {
             entry: layout::pack(&place.entry),
         });
         place.taken &= !freed;
-        self.counted[3] += u64::from(freed);
+        self.counted[1] += u64::from(freed);
         self.active_cycle = Some(self.cycle);
         if tells != 0 {
             if self.told_cycle.is_some_and(|cycle| self.cycle < cycle + TELL_INTERVAL) {
@@ -424,7 +424,6 @@ impl<const S: usize> Side<S> {
         let (place, flags) = (&self.places[at], self.places[at].entry.flags);
         let is_told = flags & flag::TOMBSTONE != 0 || flags & flag::LIVE != 0 && flags & flag::WAITING == 0;
         if place.taken && (place.id >> 30) as u16 == window.bucket && is_told {
-            self.counted[1] += 1;
             let remote = tells & 2 != 0;
             let member = self.map[usize::from(window.bucket)].members[1 + usize::from(remote)];
             let emitted = &mut self.emitted[usize::from(member)];
@@ -497,11 +496,9 @@ impl<const S: usize> Side<S> {
         let (member, remote) = (p.push_member.get(), p.push_remote.get());
         let data = p.push_data.get();
         window.steps.push(Step::Push { member, remote, units: p.push_units.get(), data });
-        let is = [data[0] == kind::SNAPSHOT_END, data[0] == kind::DIGEST];
-        self.counted[0] += u64::from(is[0]);
-        self.counted[2] += u64::from(is[1]);
-        let strobes = [&p.strobes[0], &p.strobes[2]].map(|port| port.get());
-        expect_same("strobes beside the record", strobes, is)?;
+        let is_end = data[0] == kind::SNAPSHOT_END;
+        self.counted[0] += u64::from(is_end);
+        expect_same("a strobe beside the record", p.strobes[0].get(), is_end)?;
         self.active_cycle = Some(self.cycle);
         self.may_refuse(remote);
         Ok(())
