@@ -17,7 +17,9 @@ use crate::csr::{self, Csr};
 use crate::egress::Egress;
 use crate::engine::{Engine, COUNTERS};
 use crate::expander::Expander;
+use crate::framer::{AloneIn, PathsIn};
 use crate::ingress::Ingress;
+use crate::pool::{self, DropIn};
 use crate::prim::{constant, FrameOut, LiteIn, Wire, Wires};
 use formats::limits::*;
 use formats::register::{self as reg, Counter};
@@ -127,16 +129,8 @@ pub struct Card<const W: usize, const K: usize, const U: usize, const IR: usize,
     pub s_axis_tvalid: Signal<In, Bit>,
     /// Always.
     pub s_axis_tready: Signal<Out, Bit>,
-    /// The table of paths, as `Framer` has it: a data path has the number of its member.
-    pub path_index: Signal<In, Bits<ET>>,
-    /// See there.
-    pub path_valid: Signal<In, Bit>,
-    /// See there.
-    pub path_entry: Signal<In, Bits<112>>,
-    /// See there.
-    pub path_session_valid: Signal<In, Bit>,
-    /// See there.
-    pub path_session: Signal<In, Bits<32>>,
+    /// The table of paths: a data path has the number of its member.
+    pub path: PathsIn<ET>,
     /// The table of senders, as `Ingress` has it.
     pub peer_session_valid: Signal<In, Bit>,
     /// See there.
@@ -149,22 +143,10 @@ pub struct Card<const W: usize, const K: usize, const U: usize, const IR: usize,
     pub peer_known: Signal<In, Bit>,
     /// See there.
     pub peer_number: Signal<In, Bits<64>>,
-    /// What waits for a member is dropped, as `Pool` does.
-    pub drop_valid: Signal<In, Bit>,
-    /// See there.
-    pub drop_ready: Signal<Out, Bit>,
-    /// See there.
-    pub drop_destination: Signal<In, Bits<ED>>,
-    /// A record of the host's own leaves first and alone, as `Framer` sends it.
-    pub alone_valid: Signal<In, Bit>,
-    /// See there.
-    pub alone_ready: Signal<Out, Bit>,
-    /// See there.
-    pub alone_path: Signal<In, Bits<ET>>,
-    /// See there.
-    pub alone_units: Signal<In, Bits<3>>,
-    /// See there.
-    pub alone_data: Signal<In, Bits<512>>,
+    /// What waits for a member is dropped.
+    pub drop: DropIn<ED>,
+    /// A record of the host's own leaves first and alone.
+    pub alone: AloneIn<ET>,
     /// A command is there, as `Intake` takes it.
     pub command_valid: Signal<In, Bit>,
     /// It is taken at this clock.
@@ -281,7 +263,7 @@ impl<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: 
             csr: Csr::new(&csr::Words::declared()),
             settings_wires: settings(),
             heard_wires: Wires::new(HEARD.iter().enumerate().map(heard)),
-            least_units: constant(crate::pool::RECORD_UNITS as u128),
+            least_units: constant(pool::RECORD_UNITS as u128),
             most_units: constant(FRAME_UNITS_MAX as u128),
             secret_at: constant(csr::stored(reg::SECRET).at as u128),
             secret_word: constant((csr::stored(reg::SECRET).at / 32 + 7) as u128),
@@ -289,10 +271,8 @@ impl<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: 
             ports: constant(PORTS_MAX as u128),
             window_gap: constant(WINDOW_GAP as u128),
             ..clock reset ready s_axil snapshot_sent snapshot_bucket m_axis time_us s_axis_tdata
-            s_axis_tkeep s_axis_tlast s_axis_tuser s_axis_tvalid s_axis_tready path_index path_valid
-            path_entry path_session_valid path_session peer_session_valid peer_sequence_valid peer peer_port
-            peer_known peer_number drop_valid drop_ready drop_destination alone_valid alone_ready alone_path
-            alone_units alone_data command_valid command_ready command_kind command_flags command_word
+            s_axis_tkeep s_axis_tlast s_axis_tuser s_axis_tvalid s_axis_tready path peer_session_valid peer_sequence_valid peer peer_port
+            peer_known peer_number drop alone command_valid command_ready command_kind command_flags command_word
             roles_valid roles_ready roles_bucket roles roles_set roles_clear roles_copy_set roles_copy_clear
             job_valid job_ready job_kind job_bucket job_copy audit is_auditing floor host_valid host_ready
             host_word event_valid event_ready event_data out_valid out_source out_outcome out_refusal
@@ -444,14 +424,14 @@ impl<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: 
         self.snapshot_bucket.next = self.engine.push_tag.val().get_bits::<11>(0);
 
         // Frames out.
-        self.egress.in_valid.next = self.engine.push_valid.val();
-        self.egress.in_destination.next = bit_cast::<ED, 6>(self.engine.push_member.val());
-        self.egress.in_units.next = self.engine.push_units.val();
-        self.egress.in_data.next = self.engine.push_data.val();
-        self.egress.in_tag.next = self.engine.push_tag.val();
-        self.engine.refused.next = self.egress.refused.val();
-        self.engine.refused_member.next = bit_cast::<6, ED>(self.egress.refused_destination.val());
-        self.engine.refused_tag.next = self.egress.refused_tag.val();
+        self.egress.push.valid.next = self.engine.push_valid.val();
+        self.egress.push.destination.next = bit_cast::<ED, 6>(self.engine.push_member.val());
+        self.egress.push.units.next = self.engine.push_units.val();
+        self.egress.push.data.next = self.engine.push_data.val();
+        self.egress.push.tag.next = self.engine.push_tag.val();
+        self.engine.refused.next = self.egress.push.refused.val();
+        self.engine.refused_member.next = bit_cast::<6, ED>(self.egress.push.refused_destination.val());
+        self.engine.refused_tag.next = self.egress.push.refused_tag.val();
         self.frame_size.next = self.settings.val().get_bits::<16>(112);
         self.frame_left.next = self.frame_size.val() - 68;
         self.frame_room.next = self.frame_left.val() >> 4;
@@ -463,25 +443,15 @@ impl<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: 
             self.frame_limit.d.next = self.least_units.val().get_bits::<10>(0);
         }
         self.egress.frame_limit.next = self.frame_limit.q.val();
-        self.egress.drop_valid.next = self.drop_valid.val();
-        self.drop_ready.next = self.egress.drop_ready.val();
-        self.egress.drop_destination.next = self.drop_destination.val();
-        self.egress.alone_valid.next = self.alone_valid.val();
-        self.alone_ready.next = self.egress.alone_ready.val();
-        self.egress.alone_path.next = self.alone_path.val();
-        self.egress.alone_units.next = self.alone_units.val();
-        self.egress.alone_data.next = self.alone_data.val();
-        self.egress.cluster.next = self.settings.val().get_bits::<32>(8);
-        self.egress.sender.next = self.settings.val().get_bits::<8>(0);
-        self.egress.session.next = self.settings.val().get_bits::<64>(40);
-        self.egress.s_tag.next = self.settings.val().get_bits::<16>(176);
-        self.egress.c_tag.next = self.settings.val().get_bits::<16>(160);
-        self.egress.time_us.next = self.time_us.val();
-        self.egress.write_index.next = self.path_index.val();
-        self.egress.write_path.next = self.path_valid.val();
-        self.egress.write_entry.next = self.path_entry.val();
-        self.egress.write_session.next = self.path_session_valid.val();
-        self.egress.write_peer_session.next = self.path_session.val();
+        DropIn::<ED>::link(&mut self.drop, &mut self.egress.drop);
+        AloneIn::<ET>::link(&mut self.alone, &mut self.egress.alone);
+        self.egress.head.cluster.next = self.settings.val().get_bits::<32>(8);
+        self.egress.head.sender.next = self.settings.val().get_bits::<8>(0);
+        self.egress.head.session.next = self.settings.val().get_bits::<64>(40);
+        self.egress.head.s_tag.next = self.settings.val().get_bits::<16>(176);
+        self.egress.head.c_tag.next = self.settings.val().get_bits::<16>(160);
+        self.egress.head.time_us.next = self.time_us.val();
+        PathsIn::<ET>::link(&mut self.path, &mut self.egress.path);
         FrameOut::<W, K>::link(&mut self.m_axis, &mut self.egress.m_axis);
 
         // Counters.

@@ -12,7 +12,7 @@
 //! Limits: paths 2^T; a frame has at least one unit, one alone at most four. After a reset 2^T cycles pass
 //! before the first frame, in which all sequences begin anew; paths and sessions must be written before use.
 //!
-//! Timing: stream outputs are registers, `frame_ready`, `alone_ready` and `fetch` come from registers
+//! Timing: stream outputs are registers, `frame_ready`, `alone.ready` and `fetch` come from registers
 //! through a LUT level or two and should be looked at only. First beat [`LATENCY`] cycles after the frame was
 //! taken; a frame takes as many clocks as it has beats, and the next follows at once.
 
@@ -36,6 +36,53 @@ pub const ALONE_UNITS_MAX: usize = 4;
 
 // Widths in a kernel are plain numbers.
 const _: () = assert!(FRAME_HEADER_SIZE == 64 && UNIT_SIZE == 16 && FRAME_UNITS_MAX < 1 << 10);
+
+/// Frames of one record alone, before all others.
+#[derive(LogicInterface, Clone, Debug, Default)]
+pub struct AloneIn<const T: usize> {
+    /// A record is there; it holds until it is taken.
+    pub valid: Signal<In, Bit>,
+    /// It is taken at this clock.
+    pub ready: Signal<Out, Bit>,
+    /// Its path.
+    pub path: Signal<In, Bits<T>>,
+    /// Its units, at most [`ALONE_UNITS_MAX`].
+    pub units: Signal<In, Bits<3>>,
+    /// They.
+    pub data: Signal<In, Bits<512>>,
+}
+
+/// What the headers of all frames share.
+#[derive(LogicInterface, Clone, Debug, Default)]
+pub struct HeadIn {
+    /// Cluster number.
+    pub cluster: Signal<In, Bits<32>>,
+    /// Our member number.
+    pub sender: Signal<In, Bits<8>>,
+    /// Our session.
+    pub session: Signal<In, Bits<64>>,
+    /// Service tag.
+    pub s_tag: Signal<In, Bits<16>>,
+    /// Customer tag.
+    pub c_tag: Signal<In, Bits<16>>,
+    /// Cluster time; a frame has that of the cycle after it was taken.
+    pub time_us: Signal<In, Bits<64>>,
+}
+
+/// What is written of a path; in force at the next frame.
+#[derive(LogicInterface, Clone, Debug, Default)]
+pub struct PathsIn<const T: usize> {
+    /// The path.
+    pub index: Signal<In, Bits<T>>,
+    /// Writes addresses, port and receiver at this clock.
+    pub entry_valid: Signal<In, Bit>,
+    /// Destination MAC, source MAC, port, receiver.
+    pub entry: Signal<In, Bits<112>>,
+    /// Writes the receiver's session at this clock.
+    pub session_valid: Signal<In, Bit>,
+    /// Its low half; 0 for none.
+    pub session: Signal<In, Bits<32>>,
+}
 
 /// A stream of W bits, K bytes and U units a beat, for 2^T paths.
 #[derive(LogicBlock)]
@@ -62,38 +109,12 @@ pub struct Framer<const W: usize, const K: usize, const U: usize, const T: usize
     pub fetch_last: Signal<Out, Bit>,
     /// The units; behind the end of a frame anything.
     pub payload: Signal<In, Bits<W>>,
-    /// A record is there that leaves alone and first.
-    pub alone_valid: Signal<In, Bit>,
-    /// It is taken at this clock.
-    pub alone_ready: Signal<Out, Bit>,
-    /// Whom it is for.
-    pub alone_path: Signal<In, Bits<T>>,
-    /// Its units, at most [`ALONE_UNITS_MAX`].
-    pub alone_units: Signal<In, Bits<3>>,
-    /// They.
-    pub alone_data: Signal<In, Bits<512>>,
-    /// Cluster number.
-    pub cluster: Signal<In, Bits<32>>,
-    /// Our member number.
-    pub sender: Signal<In, Bits<8>>,
-    /// Our session.
-    pub session: Signal<In, Bits<64>>,
-    /// Service tag.
-    pub s_tag: Signal<In, Bits<16>>,
-    /// Customer tag.
-    pub c_tag: Signal<In, Bits<16>>,
-    /// Cluster time; a frame has that of the cycle after it was taken.
-    pub time_us: Signal<In, Bits<64>>,
-    /// Path that is written.
-    pub write_index: Signal<In, Bits<T>>,
-    /// Writes addresses, port and receiver at this clock.
-    pub write_path: Signal<In, Bit>,
-    /// Destination MAC, source MAC, port, receiver.
-    pub write_entry: Signal<In, Bits<112>>,
-    /// Writes the receiver's session at this clock.
-    pub write_session: Signal<In, Bit>,
-    /// Its low half; 0 for none.
-    pub write_peer_session: Signal<In, Bits<32>>,
+    /// Records that leave alone.
+    pub alone: AloneIn<T>,
+    /// What all headers share.
+    pub head: HeadIn,
+    /// The table of paths.
+    pub path: PathsIn<T>,
     /// The frames.
     pub m_axis: FrameOut<W, K>,
     /// A frame was begun.
@@ -148,7 +169,7 @@ pub struct Framer<const W: usize, const K: usize, const U: usize, const T: usize
     start_2: DFF<Bit>,
     path_2: DFF<Bits<T>>,
     sequence_2: DFF<Bits<64>>,
-    header: DFF<Bits<512>>,
+    header_word: DFF<Bits<512>>,
     alone_word: DFF<Bits<512>>,
     valid_2: DFF<Bit>,
     header_2: DFF<Bit>,
@@ -250,13 +271,11 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Default for
             counts_2: std::array::from_fn(|_| Default::default()),
             ends_4: std::array::from_fn(|_| Default::default()),
             ..clock reset frame_valid frame_ready frame_path frame_units frame_records frame_dropped fetch
-            fetch_last payload alone_valid alone_ready alone_path alone_units alone_data cluster sender
-            session s_tag c_tag time_us write_index write_path write_entry write_session write_peer_session
-            m_axis sent dropped clears clear_index busy in_header header_beat full_beats_left is_last
+            fetch_last payload alone head path m_axis sent dropped clears clear_index busy in_header header_beat full_beats_left is_last
             is_last_full rest is_dropped is_alone alone_busy may takes wants_alone starts_alone starts drops
             sets_out sends has_rest fetches units beats start_1 path_1 units_1 records_1 valid_1 header_1
             begins_1 alone_1 last_1 count_1 path_memory session_memory sequence_memory entry filled
-            s_tag_bytes c_tag_bytes start_2 path_2 sequence_2 header alone_word valid_2 header_2 begins_2
+            s_tag_bytes c_tag_bytes start_2 path_2 sequence_2 header_word alone_word valid_2 header_2 begins_2
             alone_2 last_2 count_2 chosen mask masked valid_3 begins_3 last_3 count_3 data_3 summed_3
             valid_4 begins_4 last_4 count_4 data_4 sum_4 state folded ending word out
         }
@@ -269,7 +288,18 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Logic for F
         dff_setup!(self, clock, clears, clear_index, busy, in_header, header_beat, full_beats_left);
         dff_setup!(self, clock, is_last, is_last_full, rest, is_dropped, is_alone, alone_busy);
         dff_setup!(self, clock, start_1, path_1, units_1, records_1, valid_1, header_1, begins_1);
-        dff_setup!(self, clock, alone_1, last_1, count_1, start_2, path_2, sequence_2, header, alone_word);
+        dff_setup!(
+            self,
+            clock,
+            alone_1,
+            last_1,
+            count_1,
+            start_2,
+            path_2,
+            sequence_2,
+            header_word,
+            alone_word
+        );
         dff_setup!(self, clock, valid_2, header_2, begins_2, alone_2, last_2, count_2);
         dff_setup!(self, clock, valid_3, begins_3, last_3, count_3, data_3, summed_3);
         dff_setup!(self, clock, valid_4, begins_4, last_4, count_4, data_4, sum_4, state);
@@ -278,11 +308,11 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Logic for F
         // What sets out: the first beat of a frame, or the next of it.
         self.may.next = self.out.may_send.val();
         self.takes.next = self.may.val() & !self.busy.q.val();
-        self.wants_alone.next = self.alone_valid.val() & !self.alone_busy.q.val();
+        self.wants_alone.next = self.alone.valid.val() & !self.alone_busy.q.val();
         self.starts_alone.next = self.takes.val() & self.wants_alone.val();
         self.starts.next = self.takes.val() & (self.wants_alone.val() | self.frame_valid.val());
         self.drops.next = self.frame_dropped.val() & !self.wants_alone.val();
-        self.alone_ready.next = self.takes.val() & !self.alone_busy.q.val();
+        self.alone.ready.next = self.takes.val() & !self.alone_busy.q.val();
         self.frame_ready.next = self.takes.val() & !self.wants_alone.val();
         // A dropped frame takes no place behind.
         self.sets_out.next = self.busy.q.val() & (self.may.val() | self.is_dropped.q.val());
@@ -300,7 +330,7 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Logic for F
 
         self.units.next = self.frame_units.val();
         if self.wants_alone.val() {
-            self.units.next = bit_cast::<10, 3>(self.alone_units.val());
+            self.units.next = bit_cast::<10, 3>(self.alone.units.val());
         }
         self.beats.next = self.units.val() >> self.unit_bits.val();
         self.valid_1.d.next = self.sends.val();
@@ -343,20 +373,20 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Logic for F
         self.records_1.d.next = self.frame_records.val();
         self.units_1.d.next = self.units.val();
         if self.wants_alone.val() {
-            self.path_1.d.next = self.alone_path.val();
+            self.path_1.d.next = self.alone.path.val();
             self.records_1.d.next = 1.into();
         }
         self.sent.next = self.start_1.q.val() & self.valid_1.q.val();
         self.dropped.next = self.start_1.q.val() & !self.valid_1.q.val();
 
         // The header is filled in. The next sequence of a path is ready in its table.
-        self.path_memory.write.next = self.write_path.val();
-        self.path_memory.write_address.next = self.write_index.val();
-        self.path_memory.write_data.next = self.write_entry.val();
+        self.path_memory.write.next = self.path.entry_valid.val();
+        self.path_memory.write_address.next = self.path.index.val();
+        self.path_memory.write_data.next = self.path.entry.val();
         self.path_memory.address.next = self.path_1.q.val();
-        self.session_memory.write.next = self.write_session.val();
-        self.session_memory.write_address.next = self.write_index.val();
-        self.session_memory.write_data.next = self.write_peer_session.val();
+        self.session_memory.write.next = self.path.session_valid.val();
+        self.session_memory.write_address.next = self.path.index.val();
+        self.session_memory.write_data.next = self.path.session.val();
         self.session_memory.address.next = self.path_1.q.val();
         self.sequence_memory.address.next = self.path_1.q.val();
         self.start_2.d.next = self.start_1.q.val();
@@ -373,8 +403,8 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Logic for F
                 self.clears.d.next = false;
             }
         }
-        self.s_tag_bytes.next = (self.s_tag.val() << 8) | (self.s_tag.val() >> 8);
-        self.c_tag_bytes.next = (self.c_tag.val() << 8) | (self.c_tag.val() >> 8);
+        self.s_tag_bytes.next = (self.head.s_tag.val() << 8) | (self.head.s_tag.val() >> 8);
+        self.c_tag_bytes.next = (self.head.c_tag.val() << 8) | (self.head.c_tag.val() >> 8);
         self.entry.next = self.path_memory.data.val();
         self.filled.next = self.fixed.val()
             | (bit_cast::<512, 16>(self.s_tag_bytes.val()) << 112)
@@ -382,11 +412,11 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Logic for F
             | bit_cast::<512, 96>(bit_cast::<96, 112>(self.entry.val()))
             | (bit_cast::<512, 8>(self.entry.val().get_bits::<8>(96)) << self.port_place.val())
             | (bit_cast::<512, 8>(self.entry.val().get_bits::<8>(104)) << self.receiver_place.val())
-            | (bit_cast::<512, 32>(self.cluster.val()) << self.cluster_place.val())
-            | (bit_cast::<512, 8>(self.sender.val()) << self.sender_place.val())
+            | (bit_cast::<512, 32>(self.head.cluster.val()) << self.cluster_place.val())
+            | (bit_cast::<512, 8>(self.head.sender.val()) << self.sender_place.val())
             | (bit_cast::<512, 64>(self.sequence_memory.data.val()) << self.sequence_place.val())
-            | (bit_cast::<512, 64>(self.session.val()) << self.session_place.val())
-            | (bit_cast::<512, 64>(self.time_us.val()) << self.time_place.val())
+            | (bit_cast::<512, 64>(self.head.session.val()) << self.session_place.val())
+            | (bit_cast::<512, 64>(self.head.time_us.val()) << self.time_place.val())
             | (bit_cast::<512, 32>(self.session_memory.data.val()) << self.peer_session_place.val())
             | (bit_cast::<512, 10>(self.units_1.q.val()) << self.units_place.val())
             | (bit_cast::<512, 10>(self.records_1.q.val()) << self.records_place.val());
@@ -403,10 +433,10 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Logic for F
 
         // Header and units meet; what does not count becomes zero.
         if self.valid_2.q.val() & self.header_2.q.val() {
-            self.header.d.next = self.header.q.val() >> self.beat_width.val();
+            self.header_word.d.next = self.header_word.q.val() >> self.beat_width.val();
         }
         if self.start_1.q.val() {
-            self.header.d.next = self.filled.val();
+            self.header_word.d.next = self.filled.val();
         }
         if self.valid_2.q.val() & self.alone_2.q.val() & !self.header_2.q.val() {
             self.alone_word.d.next = self.alone_word.q.val() >> self.beat_width.val();
@@ -415,12 +445,12 @@ impl<const W: usize, const K: usize, const U: usize, const T: usize> Logic for F
             }
         }
         if self.starts_alone.val() {
-            self.alone_word.d.next = self.alone_data.val();
+            self.alone_word.d.next = self.alone.data.val();
             self.alone_busy.d.next = true;
         }
         self.chosen.next = self.payload.val();
         if self.header_2.q.val() {
-            self.chosen.next = bit_cast::<W, 512>(self.header.q.val());
+            self.chosen.next = bit_cast::<W, 512>(self.header_word.q.val());
         } else if self.alone_2.q.val() {
             self.chosen.next = bit_cast::<W, 512>(self.alone_word.q.val());
         }

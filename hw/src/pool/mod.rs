@@ -51,6 +51,38 @@ const QUEUE_LEVEL_BITS: usize = QUEUE_BITS + 1;
 const _: () = assert!(RECORD_UNITS * UNIT_SIZE * 8 == 1408 && RECORD_UNITS < PAGE_UNITS);
 const _: () = assert!(FRAME_UNITS_MAX < 1 << 10);
 
+/// Records for 2^D destinations, one a clock, and each that found no room.
+#[derive(LogicInterface, Clone, Debug, Default)]
+pub struct PushIn<const D: usize> {
+    /// A record is there.
+    pub valid: Signal<In, Bit>,
+    /// Whom it is for.
+    pub destination: Signal<In, Bits<D>>,
+    /// Its units, 1 to [`RECORD_UNITS`].
+    pub units: Signal<In, Bits<4>>,
+    /// They.
+    pub data: Signal<In, Bits<1408>>,
+    /// What is told if it is refused.
+    pub tag: Signal<In, Bits<13>>,
+    /// A record was refused.
+    pub refused: Signal<Out, Bit>,
+    /// Whom it was for.
+    pub refused_destination: Signal<Out, Bits<D>>,
+    /// What came with it.
+    pub refused_tag: Signal<Out, Bits<13>>,
+}
+
+/// Destinations whose session is over.
+#[derive(LogicInterface, Clone, Debug, Default)]
+pub struct DropIn<const D: usize> {
+    /// What waits for a destination shall not be sent.
+    pub valid: Signal<In, Bit>,
+    /// That is so from this clock on.
+    pub ready: Signal<Out, Bit>,
+    /// The destination.
+    pub destination: Signal<In, Bits<D>>,
+}
+
 /// 2^D destinations, 2^P pages (N is P + 1, B is P + 2), 2^F frames, 2^(C-1) of each destination, read
 /// with W bits, U units, a clock.
 #[derive(LogicBlock)]
@@ -68,30 +100,12 @@ pub struct Pool<
     pub clock: Signal<In, Clock>,
     /// Forgets all that waits.
     pub reset: Signal<In, Bit>,
-    /// A record is there.
-    pub in_valid: Signal<In, Bit>,
-    /// Whom it is for.
-    pub in_destination: Signal<In, Bits<D>>,
-    /// Its units, 1 to [`RECORD_UNITS`].
-    pub in_units: Signal<In, Bits<4>>,
-    /// They.
-    pub in_data: Signal<In, Bits<1408>>,
-    /// What is told if it is refused.
-    pub in_tag: Signal<In, Bits<13>>,
-    /// A record was refused.
-    pub refused: Signal<Out, Bit>,
-    /// Whom it was for.
-    pub refused_destination: Signal<Out, Bits<D>>,
-    /// What came with it.
-    pub refused_tag: Signal<Out, Bits<13>>,
+    /// Records.
+    pub push: PushIn<D>,
     /// Units that a frame may have; not less than [`RECORD_UNITS`].
     pub frame_limit: Signal<In, Bits<10>>,
-    /// What waits for a destination shall not be sent: its session is over.
-    pub drop_valid: Signal<In, Bit>,
-    /// That is so from this clock on.
-    pub drop_ready: Signal<Out, Bit>,
-    /// The destination.
-    pub drop_destination: Signal<In, Bits<D>>,
+    /// Ends of sessions.
+    pub drop: DropIn<D>,
     /// A frame is there.
     pub frame_valid: Signal<Out, Bit>,
     /// It is taken at this clock.
@@ -264,8 +278,7 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
             count_top: Constant::new((C - 1).to_bits()),
             number: std::array::from_fn(|k| Constant::new(k.to_bits())),
             unit_place: std::array::from_fn(|k| Constant::new((8 * UNIT_SIZE * k).to_bits())),
-            ..clock reset in_valid in_destination in_units in_data in_tag refused refused_destination
-            refused_tag frame_limit drop_valid drop_ready drop_destination frame_valid frame_ready
+            ..clock reset push frame_limit drop frame_valid frame_ready
             frame_destination frame_units frame_records frame_dropped fetch fetch_last payload queue_data
             queue_units queue_destination queue_tag queue_write queue_read queue_level queue_any
             queue_full job_ends from_queue from_input to_queue next_units job job_first job_short job_units

@@ -22,23 +22,23 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         self.queue_full.next = self.queue_level.q.val().get_bit(4);
         self.job_ends.next = !self.job.q.val() | self.job_short.q.val();
         self.from_queue.next = self.job_ends.val() & self.queue_any.q.val();
-        self.from_input.next = self.job_ends.val() & !self.queue_any.q.val() & self.in_valid.val();
-        self.to_queue.next = self.in_valid.val() & !self.from_input.val() & !self.queue_full.val();
+        self.from_input.next = self.job_ends.val() & !self.queue_any.q.val() & self.push.valid.val();
+        self.to_queue.next = self.push.valid.val() & !self.from_input.val() & !self.queue_full.val();
         self.queue_data.write.next = self.to_queue.val();
         self.queue_data.write_address.next = self.queue_write.q.val();
-        self.queue_data.write_data.next = self.in_data.val();
+        self.queue_data.write_data.next = self.push.data.val();
         self.queue_data.address.next = self.queue_read.q.val();
         self.queue_units.write.next = self.to_queue.val();
         self.queue_units.write_address.next = self.queue_write.q.val();
-        self.queue_units.write_data.next = self.in_units.val();
+        self.queue_units.write_data.next = self.push.units.val();
         self.queue_units.address.next = self.queue_read.q.val();
         self.queue_destination.write.next = self.to_queue.val();
         self.queue_destination.write_address.next = self.queue_write.q.val();
-        self.queue_destination.write_data.next = self.in_destination.val();
+        self.queue_destination.write_data.next = self.push.destination.val();
         self.queue_destination.address.next = self.queue_read.q.val();
         self.queue_tag.write.next = self.to_queue.val();
         self.queue_tag.write_address.next = self.queue_write.q.val();
-        self.queue_tag.write_data.next = self.in_tag.val();
+        self.queue_tag.write_data.next = self.push.tag.val();
         self.queue_tag.address.next = self.queue_read.q.val();
         if self.to_queue.val() {
             self.queue_write.d.next = self.queue_write.q.val() + 1;
@@ -54,20 +54,20 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
             self.queue_level.d.next = self.queue_level.q.val() - 1;
             self.queue_any.d.next = self.queue_level.q.val() != 1;
         }
-        self.next_units.next = self.in_units.val();
+        self.next_units.next = self.push.units.val();
         if self.queue_any.q.val() {
             self.next_units.next = self.queue_units.data.val();
         }
         if self.job_ends.val() {
-            self.job.d.next = self.queue_any.q.val() | self.in_valid.val();
+            self.job.d.next = self.queue_any.q.val() | self.push.valid.val();
             self.job_first.d.next = true;
             self.job_units.d.next = self.next_units.val();
             self.job_room.d.next = !self.next_units.val() + 1;
             self.job_short.d.next = self.next_units.val() <= 4;
             self.job_limit.d.next = self.frame_limit.val() - bit_cast::<10, 4>(self.next_units.val());
-            self.job_data.d.next = self.in_data.val();
-            self.job_destination.d.next = self.in_destination.val();
-            self.job_tag.d.next = self.in_tag.val();
+            self.job_data.d.next = self.push.data.val();
+            self.job_destination.d.next = self.push.destination.val();
+            self.job_tag.d.next = self.push.tag.val();
             if self.queue_any.q.val() {
                 self.job_data.d.next = self.queue_data.data.val();
                 self.job_destination.d.next = self.queue_destination.data.val();
@@ -311,9 +311,9 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         }
 
         // A frame that is offered is closed; a drop closes all that a destination has.
-        self.drop_ready.next = !self.grants.val() & !self.clears.q.val();
-        self.drops.next = self.drop_valid.val() & !self.grants.val();
-        self.opened.second_address.next = self.drop_destination.val();
+        self.drop.ready.next = !self.grants.val() & !self.clears.q.val();
+        self.drops.next = self.drop.valid.val() & !self.grants.val();
+        self.opened.second_address.next = self.drop.destination.val();
         self.next_granted.next = self.granted.second_data.val() + 1;
         if self.grants.val() {
             self.offered.d.next = true;
@@ -322,14 +322,14 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
             self.offer_count.d.next = self.frame_count.data.val();
             self.offer_dropped.d.next = self.granted.second_data.val() != self.closed.second_data.val();
         }
-        if self.drops.val() & (self.drop_destination.val() == self.offer_destination.q.val()) {
+        if self.drops.val() & (self.drop.destination.val() == self.offer_destination.q.val()) {
             self.offer_dropped.d.next = true;
         }
         self.granted.write.next = self.grants.val() | self.clears.q.val();
         self.granted.write_address.next = self.head_destination.q.val();
         self.granted.write_data.next = self.next_granted.val();
         self.closed.write.next = self.grants.val() | self.drops.val() | self.clears.q.val();
-        self.closed.write_address.next = self.drop_destination.val();
+        self.closed.write_address.next = self.drop.destination.val();
         self.closed.write_data.next = self.opened.second_data.val();
         if self.grants.val() {
             self.closed.write_address.next = self.head_destination.q.val();
@@ -388,11 +388,11 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
 
         // What is told: while one waits for that, each clock one is told or decided, so no more wait than
         // the queue held: there is always a place.
-        self.misses.next = self.in_valid.val() & !self.from_input.val() & self.queue_full.val();
+        self.misses.next = self.push.valid.val() & !self.from_input.val() & self.queue_full.val();
         self.refusals.write.next = self.misses.val();
         self.refusals.write_address.next = self.refusal_in.q.val();
         self.refusals.write_data.next =
-            (bit_cast::<24, D>(self.in_destination.val()) << 13) | bit_cast::<24, 13>(self.in_tag.val());
+            (bit_cast::<24, D>(self.push.destination.val()) << 13) | bit_cast::<24, 13>(self.push.tag.val());
         self.refusals.address.next = self.refusal_out.q.val();
         self.refusal_waits.next = self.refusal_in.q.val() != self.refusal_out.q.val();
         if self.misses.val() {
@@ -412,9 +412,9 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
             self.refused_whom.d.next = self.told_whom.q.val();
             self.refused_what.d.next = self.told_tag.q.val();
         }
-        self.refused.next = self.refused_now.q.val();
-        self.refused_destination.next = self.refused_whom.q.val();
-        self.refused_tag.next = self.refused_what.q.val();
+        self.push.refused.next = self.refused_now.q.val();
+        self.push.refused_destination.next = self.refused_whom.q.val();
+        self.push.refused_tag.next = self.refused_what.q.val();
 
         if self.reset.val() {
             self.queue_write.d.next = 0.into();

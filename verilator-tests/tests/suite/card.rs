@@ -173,7 +173,7 @@ impl Rig {
         }
         let mut others = (&mut self.host, &mut self.source, &mut self.sink);
         bench.run_until(&mut others, READY_CYCLES, |(host, ..)| host.ready.get())?;
-        let (index, valid) = (bench.input::<u8>("path_index")?, bench.input::<bool>("path_valid")?);
+        let (index, valid) = (bench.input::<u8>("path_index")?, bench.input::<bool>("path_entry_valid")?);
         let (entry, session) = (bench.input::<[u8; 14]>("path_entry")?, bench.input::<u32>("path_session")?);
         let session_valid = bench.input::<bool>("path_session_valid")?;
         let (peer, port) = (bench.input::<u8>("peer")?, bench.input::<u8>("peer_port")?);

@@ -66,16 +66,16 @@ impl Settings {
     /// Draws all of them.
     pub(crate) fn drawn(bench: &mut Bench) -> Result<Settings> {
         let settings = Settings {
-            cluster: bench.input("cluster")?,
-            sender: bench.input("sender")?,
-            session: bench.input("session")?,
-            s_tag: bench.input("s_tag")?,
-            c_tag: bench.input("c_tag")?,
-            write_index: bench.input("write_index")?,
-            write_path: bench.input("write_path")?,
-            write_entry: bench.input("write_entry")?,
-            write_session: bench.input("write_session")?,
-            write_peer_session: bench.input("write_peer_session")?,
+            cluster: bench.input("head_cluster")?,
+            sender: bench.input("head_sender")?,
+            session: bench.input("head_session")?,
+            s_tag: bench.input("head_s_tag")?,
+            c_tag: bench.input("head_c_tag")?,
+            write_index: bench.input("path_index")?,
+            write_path: bench.input("path_entry_valid")?,
+            write_entry: bench.input("path_entry")?,
+            write_session: bench.input("path_session_valid")?,
+            write_peer_session: bench.input("path_session")?,
         };
         let random = bench.random();
         settings.cluster.set(random.u32(..));
@@ -231,7 +231,7 @@ impl Feed {
             alone_path: bench.input("alone_path")?,
             alone_units: bench.input("alone_units")?,
             alone_data: bench.input("alone_data")?,
-            time: bench.input("time_us")?,
+            time: bench.input("head_time_us")?,
             beat_bytes: bench.input::<[u8; PAYLOAD_BYTES_MAX]>("payload")?.width() as usize / 8,
             random: bench.fork_random(),
             stalls,

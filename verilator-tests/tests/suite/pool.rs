@@ -153,14 +153,14 @@ impl Pool {
     fn new(bench: &mut Bench, limit: u16) -> Result<Pool> {
         let payload = bench.port::<[u8; 64]>("payload")?;
         let pool = Pool {
-            valid: bench.input("in_valid")?,
-            destination: bench.input("in_destination")?,
-            units: bench.input("in_units")?,
-            data: bench.input("in_data")?,
-            tag: bench.input("in_tag")?,
-            refused: bench.port("refused")?,
-            refused_destination: bench.port("refused_destination")?,
-            refused_tag: bench.port("refused_tag")?,
+            valid: bench.input("push_valid")?,
+            destination: bench.input("push_destination")?,
+            units: bench.input("push_units")?,
+            data: bench.input("push_data")?,
+            tag: bench.input("push_tag")?,
+            refused: bench.port("push_refused")?,
+            refused_destination: bench.port("push_refused_destination")?,
+            refused_tag: bench.port("push_refused_tag")?,
             limit: bench.input("frame_limit")?,
             drop_valid: bench.input("drop_valid")?,
             drop_ready: bench.port("drop_ready")?,
