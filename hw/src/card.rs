@@ -15,12 +15,17 @@ use crate::amounts::Amounts;
 use crate::counters::Counters;
 use crate::csr::{self, Csr};
 use crate::egress::Egress;
-use crate::engine::{Engine, COUNTERS};
+use crate::engine::{Engine, OutcomeOut, COUNTERS};
 use crate::expander::Expander;
 use crate::framer::{AloneIn, PathsIn};
+use crate::ingress::peers::PeersIn;
+use crate::ingress::record::RecordOut;
 use crate::ingress::Ingress;
+use crate::intake::CommandIn;
+use crate::map::RolesIn;
 use crate::pool::{self, DropIn};
-use crate::prim::{constant, FrameOut, LiteIn, Wire, Wires};
+use crate::prim::{constant, FrameIn, FrameOut, LiteIn, StreamOut, Wire, Wires};
+use crate::sweeper::JobIn;
 use formats::limits::*;
 use formats::register::{self as reg, Counter};
 use rust_hdl::prelude::*;
@@ -117,108 +122,36 @@ pub struct Card<const W: usize, const K: usize, const U: usize, const IR: usize,
     pub m_axis: FrameOut<W, K>,
     /// Cluster time in µs; it does not fall.
     pub time_us: Signal<In, Bits<64>>,
-    /// Frames in, as `Ingress` takes them.
-    pub s_axis_tdata: Signal<In, Bits<W>>,
-    /// See there.
-    pub s_axis_tkeep: Signal<In, Bits<K>>,
-    /// See there.
-    pub s_axis_tlast: Signal<In, Bit>,
+    /// Frames in, always taken.
+    pub s_axis: FrameIn<W, K>,
     /// The port a frame came through.
     pub s_axis_tuser: Signal<In, Bits<3>>,
-    /// See there.
-    pub s_axis_tvalid: Signal<In, Bit>,
-    /// Always.
-    pub s_axis_tready: Signal<Out, Bit>,
     /// The table of paths: a data path has the number of its member.
     pub path: PathsIn<ET>,
-    /// The table of senders, as `Ingress` has it.
-    pub peer_session_valid: Signal<In, Bit>,
-    /// See there.
-    pub peer_sequence_valid: Signal<In, Bit>,
-    /// See there.
-    pub peer: Signal<In, Bits<7>>,
-    /// See there.
-    pub peer_port: Signal<In, Bits<3>>,
-    /// See there.
-    pub peer_known: Signal<In, Bit>,
-    /// See there.
-    pub peer_number: Signal<In, Bits<64>>,
+    /// What is known of senders.
+    pub peer: PeersIn,
     /// What waits for a member is dropped.
     pub drop: DropIn<ED>,
     /// A record of the host's own leaves first and alone.
     pub alone: AloneIn<ET>,
-    /// A command is there, as `Intake` takes it.
-    pub command_valid: Signal<In, Bit>,
-    /// It is taken at this clock.
-    pub command_ready: Signal<Out, Bit>,
-    /// See there.
-    pub command_kind: Signal<In, Bits<2>>,
-    /// See there.
-    pub command_flags: Signal<In, Bits<4>>,
-    /// See there.
-    pub command_word: Signal<In, Bits<1296>>,
-    /// The host's word on a bucket is there, as `Map` takes it.
-    pub roles_valid: Signal<In, Bit>,
-    /// It is taken at this clock.
-    pub roles_ready: Signal<Out, Bit>,
-    /// See there.
-    pub roles_bucket: Signal<In, Bits<10>>,
-    /// See there.
-    pub roles: Signal<In, Bits<64>>,
-    /// See there.
-    pub roles_set: Signal<In, Bits<8>>,
-    /// See there.
-    pub roles_clear: Signal<In, Bits<8>>,
-    /// See there.
-    pub roles_copy_set: Signal<In, Bits<8>>,
-    /// See there.
-    pub roles_copy_clear: Signal<In, Bits<8>>,
-    /// A job is there, as `Sweeper` takes it.
-    pub job_valid: Signal<In, Bit>,
-    /// It is taken at this clock.
-    pub job_ready: Signal<Out, Bit>,
-    /// See there.
-    pub job_kind: Signal<In, Bits<2>>,
-    /// See there.
-    pub job_bucket: Signal<In, Bits<10>>,
-    /// See there.
-    pub job_copy: Signal<In, Bit>,
+    /// Commands of the host.
+    pub command: CommandIn,
+    /// The host's word on a bucket.
+    pub roles: RolesIn,
+    /// Jobs of the host.
+    pub job: JobIn,
     /// Number of the last audit.
     pub audit: Signal<In, Bits<8>>,
     /// An audit runs.
     pub is_auditing: Signal<In, Bit>,
     /// Deletes up to this version are known to all sessions.
     pub floor: Signal<In, Bits<48>>,
-    /// A record for the host is there, as `Receive` gives it.
-    pub host_valid: Signal<Out, Bit>,
-    /// It is taken at this clock.
-    pub host_ready: Signal<In, Bit>,
-    /// See there.
-    pub host_word: Signal<Out, Bits<1615>>,
-    /// An event for the host is there, as `Taker` gives it.
-    pub event_valid: Signal<Out, Bit>,
-    /// It is taken at this clock.
-    pub event_ready: Signal<In, Bit>,
-    /// See there.
-    pub event_data: Signal<Out, Bits<442>>,
-    /// What became of a request leaves.
-    pub out_valid: Signal<Out, Bit>,
-    /// Who made it, of `intake::source`.
-    pub out_source: Signal<Out, Bits<2>>,
-    /// Of `table::outcome`.
-    pub out_outcome: Signal<Out, Bits<4>>,
-    /// Of [`refusal`].
-    pub out_refusal: Signal<Out, Bits<2>>,
-    /// Of an applied record: the life is new here.
-    pub out_created: Signal<Out, Bit>,
-    /// The flow id.
-    pub out_id: Signal<Out, Bits<40>>,
-    /// Of a record: its sender.
-    pub out_peer: Signal<Out, Bits<7>>,
-    /// Of a record: the sequence of its frame.
-    pub out_sequence: Signal<Out, Bits<64>>,
-    /// The entry behind the request.
-    pub out_entry: Signal<Out, Bits<1296>>,
+    /// Records for the host, as `Receive` gives them.
+    pub host: StreamOut<1615>,
+    /// Events for the host, as `Taker` gives them.
+    pub event: StreamOut<442>,
+    /// What became of each request.
+    pub out: OutcomeOut,
     /// The frame of a record must not be acknowledged: it is to come again.
     pub refuses: Signal<Out, Bit>,
     /// An enabled interrupt waits.
@@ -270,13 +203,7 @@ impl<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: 
             said: said(1 << A),
             ports: constant(PORTS_MAX as u128),
             window_gap: constant(WINDOW_GAP as u128),
-            ..clock reset ready s_axil snapshot_sent snapshot_bucket m_axis time_us s_axis_tdata
-            s_axis_tkeep s_axis_tlast s_axis_tuser s_axis_tvalid s_axis_tready path peer_session_valid peer_sequence_valid peer peer_port
-            peer_known peer_number drop alone command_valid command_ready command_kind command_flags command_word
-            roles_valid roles_ready roles_bucket roles roles_set roles_clear roles_copy_set roles_copy_clear
-            job_valid job_ready job_kind job_bucket job_copy audit is_auditing floor host_valid host_ready
-            host_word event_valid event_ready event_data out_valid out_source out_outcome out_refusal
-            out_created out_id out_peer out_sequence out_entry refuses irq ingress engine egress counters
+            ..clock reset ready s_axil snapshot_sent snapshot_bucket m_axis time_us s_axis s_axis_tuser path peer drop alone command roles job audit is_auditing floor host event out refuses irq ingress engine egress counters
             amounts expander settings frame_size frame_left frame_room frame_limit welcome gap_waits
             gap_peer up down heard unused
         }
@@ -303,7 +230,7 @@ impl<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: 
         self.csr.clear.next = 0.into();
         self.csr.said.next = self.said.val();
         self.csr.raise.next =
-            bit_cast::<32, 1>((self.engine.event_valid.val() | self.engine.host_valid.val()).into());
+            bit_cast::<32, 1>((self.event.tvalid.val() | self.host.tvalid.val()).into());
         self.irq.next = self.csr.interrupt_waits.val();
         self.settings_wires.x.next = self.csr.values.val();
         self.settings.next = self.settings_wires.y.val();
@@ -316,40 +243,21 @@ impl<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: 
         self.expander.start.next = self.csr.written.val().get_bit(self.secret_word.val().index());
 
         // Frames in.
-        self.ingress.s_axis_tdata.next = self.s_axis_tdata.val();
-        self.ingress.s_axis_tkeep.next = self.s_axis_tkeep.val();
-        self.ingress.s_axis_tlast.next = self.s_axis_tlast.val();
+        FrameIn::<W, K>::link(&mut self.s_axis, &mut self.ingress.s_axis);
         self.ingress.s_axis_tuser.next = self.s_axis_tuser.val();
-        self.ingress.s_axis_tvalid.next = self.s_axis_tvalid.val();
-        self.s_axis_tready.next = self.ingress.s_axis_tready.val();
         self.ingress.member.next = self.settings.val().get_bits::<8>(0);
         self.ingress.cluster.next = self.settings.val().get_bits::<32>(8);
         self.ingress.ports.next = self.ports.val();
-        self.ingress.write_session.next = self.peer_session_valid.val();
-        self.ingress.write_sequence.next = self.peer_sequence_valid.val();
-        self.ingress.write_peer.next = self.peer.val();
-        self.ingress.write_port.next = self.peer_port.val();
-        self.ingress.write_known.next = self.peer_known.val();
-        self.ingress.write_number.next = self.peer_number.val();
-        self.engine.record_valid.next = self.ingress.record_valid.val();
-        self.ingress.record_ready.next = self.engine.record_ready.val();
-        self.engine.record_units.next = self.ingress.record_units.val().get_bits::<1536>(0);
-        self.engine.record_count.next = self.ingress.record_count.val();
-        self.engine.record_sender.next = self.ingress.record_sender.val();
-        self.engine.record_port.next = self.ingress.record_port.val();
-        self.engine.record_sequence.next = self.ingress.record_sequence.val();
-        self.engine.record_gap.next = self.ingress.record_gap.val();
-        self.engine.record_first.next = self.ingress.record_first.val();
-        self.engine.record_last.next = self.ingress.record_last.val();
-        self.engine.record_malformed.next = self.ingress.record_malformed.val();
+        PeersIn::link(&mut self.peer, &mut self.ingress.peer);
+        RecordOut::join(&mut self.ingress.record, &mut self.engine.record);
 
         // Who has a session, and whose frames are missing.
-        if self.peer_session_valid.val() & !self.peer.val().get_bit(6) {
+        if self.peer.session_valid.val() & !self.peer.member.val().get_bit(6) {
             self.welcome.d.next = self.welcome.q.val()
-                & !(bit_cast::<64, 1>(true.into()) << self.peer.val().get_bits::<6>(0));
-            if self.peer_known.val() {
+                & !(bit_cast::<64, 1>(true.into()) << self.peer.member.val().get_bits::<6>(0));
+            if self.peer.known.val() {
                 self.welcome.d.next = self.welcome.q.val()
-                    | (bit_cast::<64, 1>(true.into()) << self.peer.val().get_bits::<6>(0));
+                    | (bit_cast::<64, 1>(true.into()) << self.peer.member.val().get_bits::<6>(0));
             }
         }
         self.engine.gap_valid.next = self.gap_waits.q.val();
@@ -357,9 +265,9 @@ impl<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: 
         if self.engine.gap_ready.val() {
             self.gap_waits.d.next = false;
         }
-        if self.peer_session_valid.val() {
+        if self.peer.session_valid.val() {
             self.gap_waits.d.next = true;
-            self.gap_peer.d.next = self.peer.val();
+            self.gap_peer.d.next = self.peer.member.val();
         }
 
         // The engine.
@@ -373,51 +281,24 @@ impl<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: 
         self.engine.window_gap.next = self.window_gap.val();
         self.engine.welcome.next = self.welcome.q.val();
         self.engine.time_us.next = self.time_us.val().get_bits::<48>(0);
-        self.engine.write_table_valid.next = self.expander.hash_write.val();
-        self.engine.write_table.next = self.expander.hash_write_table.val();
-        self.engine.write_table_index.next = self.expander.hash_write_index.val();
-        self.engine.write_number.next = self.expander.hash_write_number.val();
-        self.engine.write_key_valid.next = self.expander.digest_write.val();
-        self.engine.write_key_index.next = self.expander.digest_write_index.val();
-        self.engine.write_key.next = self.expander.digest_write_key.val();
-        self.engine.clear_emitted.next = self.peer_session_valid.val();
-        self.engine.clear_member.next = self.peer.val().get_bits::<6>(0);
-        self.engine.command_valid.next = self.command_valid.val();
-        self.command_ready.next = self.engine.command_ready.val();
-        self.engine.command_kind.next = self.command_kind.val();
-        self.engine.command_flags.next = self.command_flags.val();
-        self.engine.command_word.next = self.command_word.val();
-        self.engine.roles_valid.next = self.roles_valid.val();
-        self.roles_ready.next = self.engine.roles_ready.val();
-        self.engine.roles_bucket.next = self.roles_bucket.val();
-        self.engine.roles.next = self.roles.val();
-        self.engine.roles_set.next = self.roles_set.val();
-        self.engine.roles_clear.next = self.roles_clear.val();
-        self.engine.roles_copy_set.next = self.roles_copy_set.val();
-        self.engine.roles_copy_clear.next = self.roles_copy_clear.val();
-        self.engine.job_valid.next = self.job_valid.val();
-        self.job_ready.next = self.engine.job_ready.val();
-        self.engine.job_kind.next = self.job_kind.val();
-        self.engine.job_bucket.next = self.job_bucket.val();
-        self.engine.job_copy.next = self.job_copy.val();
+        self.engine.hash_write.valid.next = self.expander.hash_write.val();
+        self.engine.hash_write.table.next = self.expander.hash_write_table.val();
+        self.engine.hash_write.index.next = self.expander.hash_write_index.val();
+        self.engine.hash_write.number.next = self.expander.hash_write_number.val();
+        self.engine.digest_write.valid.next = self.expander.digest_write.val();
+        self.engine.digest_write.index.next = self.expander.digest_write_index.val();
+        self.engine.digest_write.key.next = self.expander.digest_write_key.val();
+        self.engine.clear_emitted.next = self.peer.session_valid.val();
+        self.engine.clear_member.next = self.peer.member.val().get_bits::<6>(0);
+        CommandIn::link(&mut self.command, &mut self.engine.command);
+        RolesIn::link(&mut self.roles, &mut self.engine.roles);
+        JobIn::link(&mut self.job, &mut self.engine.job);
         self.engine.audit.next = self.audit.val();
         self.engine.is_auditing.next = self.is_auditing.val();
         self.engine.floor.next = self.floor.val();
-        self.host_valid.next = self.engine.host_valid.val();
-        self.engine.host_ready.next = self.host_ready.val();
-        self.host_word.next = self.engine.host_word.val();
-        self.event_valid.next = self.engine.event_valid.val();
-        self.engine.event_ready.next = self.event_ready.val();
-        self.event_data.next = self.engine.event_data.val();
-        self.out_valid.next = self.engine.out_valid.val();
-        self.out_source.next = self.engine.out_source.val();
-        self.out_outcome.next = self.engine.out_outcome.val();
-        self.out_refusal.next = self.engine.out_refusal.val();
-        self.out_created.next = self.engine.out_created.val();
-        self.out_id.next = self.engine.out_id.val();
-        self.out_peer.next = self.engine.out_peer.val();
-        self.out_sequence.next = self.engine.out_sequence.val();
-        self.out_entry.next = self.engine.out_entry.val();
+        StreamOut::<1615>::link(&mut self.host, &mut self.engine.host);
+        StreamOut::<442>::link(&mut self.event, &mut self.engine.event);
+        OutcomeOut::link(&mut self.out, &mut self.engine.out);
         self.refuses.next = self.engine.refuses.val();
 
         self.snapshot_sent.next = self.engine.snapshot_sent.val();
@@ -483,8 +364,7 @@ impl<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: 
         self.amounts.add_ready.next = self.counters.add_ready.val();
         self.counters.add_counter.next = self.amounts.add_counter.val();
         self.counters.add_amount.next = self.amounts.add_amount.val();
-        self.unused.next = self.ingress.record_units.val().any()
-            | self.ingress.heard_header.val().any()
+        self.unused.next = self.ingress.heard_header.val().any()
             | self.settings.val().any()
             | self.csr.values.val().any()
             | self.csr.written.val().any()

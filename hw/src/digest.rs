@@ -70,6 +70,17 @@ const fn words() -> [(usize, usize); DIGEST_WORDS] {
     words
 }
 
+/// The keys of the digest: all of them before the first entry.
+#[derive(LogicInterface, Clone, Debug, Default)]
+pub struct KeysIn {
+    /// Writes one key this cycle.
+    pub valid: Signal<In, Bit>,
+    /// Its number, as the digester lists them.
+    pub index: Signal<In, Bits<6>>,
+    /// The key.
+    pub key: Signal<In, Bits<32>>,
+}
+
 /// The contribution of one entry a clock.
 #[derive(LogicBlock)]
 pub struct FlowDigest {
@@ -91,12 +102,8 @@ pub struct FlowDigest {
     pub out_live: Signal<Out, Bit>,
     /// Its contribution, 0 if it is not.
     pub out_digest: Signal<Out, Bits<64>>,
-    /// Writes one key this cycle.
-    pub write: Signal<In, Bit>,
-    /// Its number, as the digester lists them.
-    pub write_index: Signal<In, Bits<6>>,
-    /// The key.
-    pub write_key: Signal<In, Bits<32>>,
+    /// Keys.
+    pub write: KeysIn,
     key: [DFF<Bits<32>>; DIGEST_WORDS],
     number: [Constant<Bits<6>>; DIGEST_WORDS],
     at: [Constant<Bits<11>>; DIGEST_WORDS],
@@ -168,8 +175,6 @@ impl Default for FlowDigest {
             out_live: Default::default(),
             out_digest: Default::default(),
             write: Default::default(),
-            write_index: Default::default(),
-            write_key: Default::default(),
             key: std::array::from_fn(|_| Default::default()),
             number: std::array::from_fn(|k| Constant::new(k.to_bits())),
             at: std::array::from_fn(|k| Constant::new(WORDS[k].0.to_bits())),
@@ -232,8 +237,8 @@ impl Logic for FlowDigest {
         for k in 0..34 {
             self.key[k].clock.next = self.clock.val();
             self.key[k].d.next = self.key[k].q.val();
-            if self.write.val() & (self.write_index.val() == self.number[k].val()) {
-                self.key[k].d.next = self.write_key.val();
+            if self.write.valid.val() & (self.write.index.val() == self.number[k].val()) {
+                self.key[k].d.next = self.write.key.val();
             }
         }
         self.edge_mask_next.next = 0.into();

@@ -33,6 +33,19 @@ fn endpoint_order() -> impl Iterator<Item = usize> {
     (0..8).chain(32..36).chain(8..32)
 }
 
+/// The numbers of the half-byte tables, in force two cycles later: all of them before the first key.
+#[derive(LogicInterface, Clone, Debug, Default)]
+pub struct NumbersIn {
+    /// Writes one number this cycle.
+    pub valid: Signal<In, Bit>,
+    /// Tables 0 to 35 of the end points, from 36 on those of the context, as the hasher lists them.
+    pub table: Signal<In, Bits<6>>,
+    /// The half byte that chooses the number.
+    pub index: Signal<In, Bits<4>>,
+    /// The number.
+    pub number: Signal<In, Bits<40>>,
+}
+
 /// The flow id of one key a clock.
 #[derive(LogicBlock)]
 pub struct FlowHash {
@@ -60,14 +73,8 @@ pub struct FlowHash {
     pub out_valid: Signal<Out, Bit>,
     /// The flow id.
     pub out_id: Signal<Out, Bits<40>>,
-    /// Writes one number this cycle.
-    pub write: Signal<In, Bit>,
-    /// Tables 0 to 35 of the end points, from 36 on those of the context, as the hasher lists them.
-    pub write_table: Signal<In, Bits<6>>,
-    /// The half byte that chooses the number.
-    pub write_index: Signal<In, Bits<4>>,
-    /// The number.
-    pub write_number: Signal<In, Bits<40>>,
+    /// Numbers of the tables.
+    pub write: NumbersIn,
     src: Signal<Local, Bits<144>>,
     dst: Signal<Local, Bits<144>>,
     protocol_zone: Signal<Local, Bits<24>>,
@@ -114,9 +121,6 @@ impl Default for FlowHash {
             out_valid: Default::default(),
             out_id: Default::default(),
             write: Default::default(),
-            write_table: Default::default(),
-            write_index: Default::default(),
-            write_number: Default::default(),
             src: Default::default(),
             dst: Default::default(),
             protocol_zone: Default::default(),
@@ -154,11 +158,11 @@ impl Logic for FlowHash {
         dff_setup!(self, clock, context_part, v6_part, src_hash, dst_hash, context_hash, sum);
 
         // The numbers: each memory has its write enable in a register.
-        self.write_index_held.d.next = self.write_index.val();
-        self.write_number_held.d.next = self.write_number.val();
+        self.write_index_held.d.next = self.write.index.val();
+        self.write_number_held.d.next = self.write.number.val();
         for k in 0..36 {
             self.chosen[k].clock.next = self.clock.val();
-            self.chosen[k].d.next = self.write.val() & (self.write_table.val() == self.number[k].val());
+            self.chosen[k].d.next = self.write.valid.val() & (self.write.table.val() == self.number[k].val());
             self.src_memory[k].clock.next = self.clock.val();
             self.src_memory[k].write.next = self.chosen[k].q.val();
             self.src_memory[k].write_address.next = self.write_index_held.q.val();
@@ -171,15 +175,15 @@ impl Logic for FlowHash {
         for k in 0..6 {
             self.context_chosen[k].clock.next = self.clock.val();
             self.context_chosen[k].d.next =
-                self.write.val() & (self.write_table.val() == self.context_number[k].val());
+                self.write.valid.val() & (self.write.table.val() == self.context_number[k].val());
             self.context_memory[k].clock.next = self.clock.val();
             self.context_memory[k].write.next = self.context_chosen[k].q.val();
             self.context_memory[k].write_address.next = self.write_index_held.q.val();
             self.context_memory[k].write_data.next = self.write_number_held.q.val();
         }
-        self.v6_chosen.d.next = self.write.val()
-            & (self.write_table.val() == self.v6_table.val())
-            & (self.write_index.val() == 1);
+        self.v6_chosen.d.next = self.write.valid.val()
+            & (self.write.table.val() == self.v6_table.val())
+            & (self.write.index.val() == 1);
         if self.v6_chosen.q.val() {
             self.v6_number.d.next = self.write_number_held.q.val();
         }

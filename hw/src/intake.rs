@@ -10,7 +10,7 @@
 //! Timing: inputs through the choice of one in three into a register; the id is 1 LUT level behind one. The
 //! base of an UPDATE is computed beside the hash, half a number a clock.
 
-use crate::hash::{FlowHash, LATENCY as HASH_LATENCY};
+use crate::hash::{FlowHash, NumbersIn, LATENCY as HASH_LATENCY};
 use crate::layout::{field, Field, ENTRY_BITS};
 use crate::prim::{constant, Delay};
 use crate::receive::LATENCY as RECEIVE_LATENCY;
@@ -37,6 +37,21 @@ pub const ASIDE_BITS: usize = 2 + 2 + 7 + 64;
 const _: () = assert!(ENTRY_BITS == 1296 && LATENCY == 4 && ASIDE_BITS == 75 && RECEIVE_LATENCY == 2);
 const _: () = assert!(commands::UPDATE == 1 << 4);
 const _: () = assert!(source::RECORD == 1 && source::COMMAND == 2 && source::WINDOW == 3);
+
+/// Commands of the host.
+#[derive(LogicInterface, Clone, Debug, Default)]
+pub struct CommandIn {
+    /// A command is there; it holds until it is taken.
+    pub valid: Signal<In, Bit>,
+    /// It is taken at this clock.
+    pub ready: Signal<Out, Bit>,
+    /// UPSERT or DELETE, of `table::commands`.
+    pub kind: Signal<In, Bits<2>>,
+    /// Of `table::flag` those of the host.
+    pub flags: Signal<In, Bits<4>>,
+    /// Key, groups, fields and cookie as an entry; the rest of it is not looked at.
+    pub word: Signal<In, Bits<1296>>,
+}
 
 /// Requests with their ids.
 #[derive(LogicBlock)]
@@ -71,16 +86,8 @@ pub struct Intake {
     pub record_peer: Signal<In, Bits<7>>,
     /// See there.
     pub record_sequence: Signal<In, Bits<64>>,
-    /// A command is there.
-    pub command_valid: Signal<In, Bit>,
-    /// It is taken at this clock.
-    pub command_ready: Signal<Out, Bit>,
-    /// UPSERT or DELETE, of `table::commands`.
-    pub command_kind: Signal<In, Bits<2>>,
-    /// Of `table::flag` those of the host.
-    pub command_flags: Signal<In, Bits<4>>,
-    /// Key, groups, fields and cookie as an entry; the rest of it is not looked at.
-    pub command_word: Signal<In, Bits<1296>>,
+    /// Commands of the host.
+    pub command: CommandIn,
     /// A request of the window is there, as `WindowOut` has it.
     pub request_valid: Signal<In, Bit>,
     /// See there.
@@ -127,14 +134,8 @@ pub struct Intake {
     pub out_frees: Signal<Out, Bit>,
     /// [`source`], what the window tells, peer and sequence.
     pub out_aside: Signal<Out, Bits<75>>,
-    /// As [`FlowHash`] has them.
-    pub write: Signal<In, Bit>,
-    /// See there.
-    pub write_table: Signal<In, Bits<6>>,
-    /// See there.
-    pub write_index: Signal<In, Bits<4>>,
-    /// See there.
-    pub write_number: Signal<In, Bits<40>>,
+    /// Numbers of the flow hash.
+    pub write: NumbersIn,
     hash: FlowHash,
     /// Requests come with their own.
     unused: Signal<Local, Bit>,
@@ -205,11 +206,10 @@ impl Default for Intake {
             zone_at: at(field::ZONE),
             family_at: at(field::IS_V6),
             ..clock reset holds time_us audit is_auditing may_enter record_valid record_command record_keyed
-            record_id record_word record_distance record_peer record_sequence command_valid command_ready
-            command_kind command_flags command_word request_valid request_named request_way request_id
+            record_id record_word record_distance record_peer record_sequence command request_valid request_named request_way request_id
             request_keyed request_command request_word request_watches request_frees request_tells
             took_command is_busy out_valid out_command out_flags out_id out_keyed out_word out_named out_way
-            out_watches out_frees out_aside write write_table write_index write_number hash unused slot took
+            out_watches out_frees out_aside write hash unused slot took
             command_part mark paint chosen_now word_now id_now valid chosen rest rest_out id word distance
             base_low base_low_held base_high version_low version_high is_update base
         }
@@ -227,19 +227,16 @@ impl Logic for Intake {
             self.word[k].clock.next = self.clock.val();
         }
         self.hash.reset.next = self.reset.val();
-        self.hash.write.next = self.write.val();
-        self.hash.write_table.next = self.write_table.val();
-        self.hash.write_index.next = self.write_index.val();
-        self.hash.write_number.next = self.write_number.val();
+        NumbersIn::link(&mut self.write, &mut self.hash.write);
 
         self.unused.next = self.hash.out_valid.val();
 
         // Who is next. A record that is promised slot 7 would enter in slot 5.
         self.slot.d.next = self.slot.q.val() + 1;
-        self.may_enter.next = !self.holds.val() & !(self.command_valid.val() & (self.slot.q.val() == 5));
-        self.command_ready.next =
+        self.may_enter.next = !self.holds.val() & !(self.command.valid.val() & (self.slot.q.val() == 5));
+        self.command.ready.next =
             !self.holds.val() & !self.record_valid.val() & !self.request_valid.val() & !self.reset.val();
-        self.took.d.next = self.command_valid.val()
+        self.took.d.next = self.command.valid.val()
             & !self.holds.val()
             & !self.record_valid.val()
             & !self.request_valid.val()
@@ -252,16 +249,16 @@ impl Logic for Intake {
             self.mark.d.next = self.audit.val() - 1;
         }
         self.paint.next = self.audit.val();
-        if self.command_kind.val().get_bit(1) {
+        if self.command.kind.val().get_bit(1) {
             self.paint.next = self.mark.q.val();
         }
-        self.command_part.next = (self.command_word.val() & !self.ours.val())
+        self.command_part.next = (self.command.word.val() & !self.ours.val())
             | (bit_cast::<1296, 48>(self.time_us.val()) << self.version_at.val())
             | (bit_cast::<1296, 8>(self.paint.val()) << self.audit_at.val());
         self.word_now.next = self.command_part.val();
         self.id_now.next = self.record_id.val();
-        self.chosen_now.next = bit_cast::<93, 2>(self.command_kind.val())
-            | (bit_cast::<93, 4>(self.command_flags.val()) << 8)
+        self.chosen_now.next = bit_cast::<93, 2>(self.command.kind.val())
+            | (bit_cast::<93, 4>(self.command.flags.val()) << 8)
             | (bit_cast::<93, 1>(true.into()) << 12)
             | (bit_cast::<93, 2>(2.into()) << 18);
         if self.record_valid.val() {
@@ -287,7 +284,7 @@ impl Logic for Intake {
         }
         self.valid[0].d.next = self.record_valid.val()
             | self.request_valid.val()
-            | (self.command_valid.val() & !self.holds.val());
+            | (self.command.valid.val() & !self.holds.val());
         self.chosen.d.next = self.chosen_now.val();
         self.id[0].d.next = self.id_now.val();
         self.word[0].d.next = self.word_now.val();

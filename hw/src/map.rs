@@ -53,6 +53,27 @@ const NO_ROLES: u64 = u32::from_le_bytes([MEMBER_NONE; 4]) as u64;
 /// A copy nobody has been told anything of.
 const NEW_COPY: u64 = (copy::DIRTY | copy::RENEWED) as u64;
 
+/// The host's word on a bucket: roles, and flags that change with them at once.
+#[derive(LogicInterface, Clone, Debug, Default)]
+pub struct RolesIn {
+    /// It is there, and holds until it is taken.
+    pub valid: Signal<In, Bit>,
+    /// It is taken at this clock.
+    pub ready: Signal<Out, Bit>,
+    /// The bucket.
+    pub bucket: Signal<In, Bits<10>>,
+    /// Owner, backup, remote and successor from bit 0, then the term.
+    pub word: Signal<In, Bits<64>>,
+    /// Bits of [`flag`] to set.
+    pub set: Signal<In, Bits<8>>,
+    /// Those to clear.
+    pub clear: Signal<In, Bits<8>>,
+    /// Bits of [`copy`] to set, twice: the backup's low.
+    pub copy_set: Signal<In, Bits<8>>,
+    /// Those to clear.
+    pub copy_clear: Signal<In, Bits<8>>,
+}
+
 /// Roles and flags of 1,024 buckets.
 #[derive(LogicBlock)]
 pub struct Map {
@@ -108,22 +129,8 @@ pub struct Map {
     pub remote_set: Signal<In, Bits<4>>,
     /// Flags to clear.
     pub remote_clear: Signal<In, Bits<4>>,
-    /// The host's word on a bucket is there; it holds until it is taken.
-    pub write_valid: Signal<In, Bit>,
-    /// It is taken at this clock.
-    pub write_ready: Signal<Out, Bit>,
-    /// The bucket.
-    pub write_bucket: Signal<In, Bits<10>>,
-    /// Owner, backup, remote and successor from bit 0, then the term.
-    pub write_roles: Signal<In, Bits<64>>,
-    /// Flags to set.
-    pub write_set: Signal<In, Bits<8>>,
-    /// Flags to clear.
-    pub write_clear: Signal<In, Bits<8>>,
-    /// Flags of copies to set.
-    pub write_copy_set: Signal<In, Bits<8>>,
-    /// Flags of copies to clear.
-    pub write_copy_clear: Signal<In, Bits<8>>,
+    /// The host's word on a bucket; taken in a clock without a mark.
+    pub write: RolesIn,
     roles: Memory<64, 10>,
     flags: Marks<8>,
     backups: Marks<4>,
@@ -153,8 +160,7 @@ impl Default for Map {
             new_copy: Constant::new(NEW_COPY.to_bits()),
             ..clock reset ready in_valid in_bucket out_valid out_bucket out_owner out_backup out_remote
             out_successor out_term out_flags out_copies mark_valid mark_bucket mark_set mark_clear backup_valid
-            backup_bucket backup_set backup_clear remote_valid remote_bucket remote_set remote_clear write_valid
-            write_ready write_bucket write_roles write_set write_clear write_copy_set write_copy_clear roles
+            backup_bucket backup_set backup_clear remote_valid remote_bucket remote_set remote_clear write roles
             flags backups remotes next_clear clears is_ready can_write writes written written_bucket
             written_roles is_valid at is_written out_roles
         }
@@ -187,17 +193,17 @@ impl Logic for Map {
             & !self.remote_valid.val()
             & !self.written[0].q.val()
             & !self.written[1].q.val();
-        self.write_ready.next = self.can_write.val();
-        self.writes.next = self.write_valid.val() & self.can_write.val();
+        self.write.ready.next = self.can_write.val();
+        self.writes.next = self.write.valid.val() & self.can_write.val();
         self.written[0].d.next = self.writes.val();
         self.written[1].d.next = self.written[0].q.val();
         if self.writes.val() {
-            self.written_bucket.d.next = self.write_bucket.val();
-            self.written_roles.d.next = self.write_roles.val();
+            self.written_bucket.d.next = self.write.bucket.val();
+            self.written_roles.d.next = self.write.word.val();
         }
         self.roles.write.next = self.writes.val();
-        self.roles.write_address.next = self.write_bucket.val();
-        self.roles.write_data.next = self.write_roles.val();
+        self.roles.write_address.next = self.write.bucket.val();
+        self.roles.write_data.next = self.write.word.val();
         self.flags.mark_valid.next = self.mark_valid.val() | self.writes.val();
         self.flags.mark_bucket.next = self.mark_bucket.val();
         self.flags.mark_set.next = self.mark_set.val();
@@ -211,15 +217,15 @@ impl Logic for Map {
         self.remotes.mark_set.next = self.remote_set.val();
         self.remotes.mark_clear.next = self.remote_clear.val();
         if self.writes.val() {
-            self.flags.mark_bucket.next = self.write_bucket.val();
-            self.flags.mark_set.next = self.write_set.val();
-            self.flags.mark_clear.next = self.write_clear.val();
-            self.backups.mark_bucket.next = self.write_bucket.val();
-            self.backups.mark_set.next = self.write_copy_set.val().get_bits::<4>(0);
-            self.backups.mark_clear.next = self.write_copy_clear.val().get_bits::<4>(0);
-            self.remotes.mark_bucket.next = self.write_bucket.val();
-            self.remotes.mark_set.next = self.write_copy_set.val().get_bits::<4>(4);
-            self.remotes.mark_clear.next = self.write_copy_clear.val().get_bits::<4>(4);
+            self.flags.mark_bucket.next = self.write.bucket.val();
+            self.flags.mark_set.next = self.write.set.val();
+            self.flags.mark_clear.next = self.write.clear.val();
+            self.backups.mark_bucket.next = self.write.bucket.val();
+            self.backups.mark_set.next = self.write.copy_set.val().get_bits::<4>(0);
+            self.backups.mark_clear.next = self.write.copy_clear.val().get_bits::<4>(0);
+            self.remotes.mark_bucket.next = self.write.bucket.val();
+            self.remotes.mark_set.next = self.write.copy_set.val().get_bits::<4>(4);
+            self.remotes.mark_clear.next = self.write.copy_clear.val().get_bits::<4>(4);
         }
 
         // After a reset each bucket is written and marked whole.

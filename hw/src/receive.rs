@@ -2,7 +2,8 @@
 //!
 //! Enters: records as [`Ingress`](crate::ingress::Ingress) gives them. Leaves, [`LATENCY`] cycles later, one a
 //! clock: flow records as requests to the table; records about whole buckets (TERM, SNAPSHOT_BEGIN,
-//! SNAPSHOT_END, DIGEST), one at a time; all others as they came, for the host. Each record is counted once,
+//! SNAPSHOT_END, DIGEST), one at a time; all others as they came, for the host; a cycle behind the first
+//! record after a gap on the sync link, whose frames are missing. Each record is counted once,
 //! as `softnic/src/receive.rs` does: what is malformed ends its frame, what is unknown is skipped, ports
 //! other than the sync link carry heartbeats only.
 //!
@@ -13,8 +14,9 @@
 //! Timing: decoded records are registers; what they are is 3 LUT levels behind them.
 
 use crate::decode::{error, RecordDecoder, LATENCY as DECODE_LATENCY};
+use crate::ingress::record::RecordIn;
 use crate::layout::{field, ENTRY_BITS};
-use crate::prim::{constant, Delay, Fifo};
+use crate::prim::{constant, Delay, Fifo, StreamOut};
 use crate::table::commands;
 use formats::unit::kind;
 use rust_hdl::prelude::*;
@@ -52,24 +54,8 @@ pub struct Receive {
     pub clock: Signal<In, Clock>,
     /// Forgets what is on its way.
     pub reset: Signal<In, Bit>,
-    /// A record is there.
-    pub record_valid: Signal<In, Bit>,
-    /// It is taken at this clock.
-    pub record_ready: Signal<Out, Bit>,
-    /// Its units, the first at bit 0, and what follows.
-    pub record_units: Signal<In, Bits<1536>>,
-    /// How many are its own.
-    pub record_count: Signal<In, Bits<5>>,
-    /// Sender of its frame.
-    pub record_sender: Signal<In, Bits<7>>,
-    /// Port of its frame.
-    pub record_port: Signal<In, Bits<3>>,
-    /// Sequence of its frame.
-    pub record_sequence: Signal<In, Bits<64>>,
-    /// The last of its frame.
-    pub record_last: Signal<In, Bit>,
-    /// No record: the frame ends here.
-    pub record_malformed: Signal<In, Bit>,
+    /// Records.
+    pub record: RecordIn,
     /// The slot two clocks from now belongs to the record that is taken now.
     pub may_enter: Signal<In, Bit>,
     /// A flow record is there.
@@ -100,12 +86,12 @@ pub struct Receive {
     pub bucket_peer: Signal<Out, Bits<7>>,
     /// Sequence of its frame.
     pub bucket_sequence: Signal<Out, Bits<64>>,
-    /// A record for the host is there; it holds until it is taken.
-    pub host_valid: Signal<Out, Bit>,
-    /// It is taken at this clock.
-    pub host_ready: Signal<In, Bit>,
-    /// Twelve units from bit 0, their number (5), sender (7), port (3), sequence (64).
-    pub host_word: Signal<Out, Bits<1615>>,
+    /// Records for the host: twelve units from bit 0, their number (5), sender (7), port (3), sequence (64).
+    pub host: StreamOut<1615>,
+    /// The record taken a clock ago is the first behind a gap.
+    pub gap_valid: Signal<Out, Bit>,
+    /// Whose frames are missing.
+    pub gap_peer: Signal<Out, Bits<7>>,
     /// Counters: a record came.
     pub received: Signal<Out, Bit>,
     /// It is malformed, and ends its frame.
@@ -120,8 +106,11 @@ pub struct Receive {
     whole: Delay<1536, 2>,
     /// Count, sender, port, sequence, last, malformed, about a bucket.
     about: Delay<82, 2>,
-    host: Fifo<1615, 4, 5>,
-    /// The length is the record's own word, nobody needs the third unit, and the queue says when it is full.
+    queue: Fifo<1615, 4, 5>,
+    has_gap: DFF<Bit>,
+    gap_sender: DFF<Bits<7>>,
+    /// The length is the record's own word, nobody needs the third unit nor those behind the twelfth, and the
+    /// queue says when it is full.
     unused: Signal<Local, Bit>,
     enters: Signal<Local, Bit>,
     kind_now: Signal<Local, Bits<8>>,
@@ -170,11 +159,10 @@ impl Default for Receive {
             bucket_number: BUCKET_KINDS.map(|kind| constant(kind.into())),
             flow_number: COMMANDS.map(|(kind, _)| constant(kind.into())),
             flow_bit: COMMANDS.map(|(_, command)| constant(command.into())),
-            ..clock reset record_valid record_ready record_units record_count record_sender record_port
-            record_sequence record_last record_malformed may_enter flow_valid flow_command flow_keyed
+            ..clock reset record may_enter flow_valid flow_command flow_keyed
             flow_id flow_word flow_distance out_peer out_sequence bucket_valid bucket_ready bucket_kind
-            bucket_units bucket_peer bucket_sequence host_valid host_ready host_word received malformed
-            unknown control lost decoder whole about host unused enters kind_now is_about_bucket begun done
+            bucket_units bucket_peer bucket_sequence host gap_valid gap_peer received malformed
+            unknown control lost decoder whole about queue has_gap gap_sender unused enters kind_now is_about_bucket begun done
             blocked is_taken waits held_kind held_units held_peer held_sequence is_dead now kind counts
             on_sync_link is_last was_about_bucket is_bad is_unknown is_good for_bucket for_host command
         }
@@ -184,17 +172,31 @@ impl Default for Receive {
 impl Logic for Receive {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, begun, done, waits, held_kind, held_units, held_peer, held_sequence, is_dead);
-        clock!(self, clock, decoder, whole, about, host);
+        dff_setup!(
+            self,
+            clock,
+            begun,
+            done,
+            waits,
+            held_kind,
+            held_units,
+            held_peer,
+            held_sequence,
+            is_dead,
+            has_gap,
+            gap_sender
+        );
+        clock!(self, clock, decoder, whole, about, queue);
         self.decoder.reset.next = self.reset.val();
-        self.host.reset.next = self.reset.val();
+        self.queue.reset.next = self.reset.val();
 
         self.unused.next = self.decoder.out_count.val().any()
             | self.decoder.out_units.val().any()
-            | self.host.count.val().any();
+            | self.record.units.val().any()
+            | self.queue.count.val().any();
 
         // In, unless a record about a bucket is before it.
-        self.kind_now.next = self.record_units.val().get_bits::<8>(0);
+        self.kind_now.next = self.record.units.val().get_bits::<8>(0);
         self.is_about_bucket.next = false;
         for k in 0..4 {
             if self.kind_now.val() == self.bucket_number[k].val() {
@@ -202,21 +204,28 @@ impl Logic for Receive {
             }
         }
         self.blocked.next = self.begun.q.val() != self.done.q.val();
-        self.record_ready.next = self.may_enter.val() & !self.blocked.val();
-        self.enters.next = self.record_valid.val() & self.may_enter.val() & !self.blocked.val();
+        self.record.ready.next = self.may_enter.val() & !self.blocked.val();
+        self.enters.next = self.record.valid.val() & self.may_enter.val() & !self.blocked.val();
         if self.enters.val() & self.is_about_bucket.val() {
             self.begun.d.next = !self.begun.q.val();
         }
+        self.has_gap.d.next = self.enters.val()
+            & self.record.first.val()
+            & self.record.gap.val()
+            & !self.record.port.val().any();
+        self.gap_sender.d.next = self.record.sender.val();
+        self.gap_valid.next = self.has_gap.q.val();
+        self.gap_peer.next = self.gap_sender.q.val();
         self.decoder.in_valid.next = self.enters.val();
-        self.decoder.in_units.next = self.record_units.val().get_bits::<1408>(0);
-        self.decoder.in_available.next = self.record_count.val();
-        self.whole.in_data.next = self.record_units.val();
-        self.about.in_data.next = bit_cast::<82, 5>(self.record_count.val())
-            | (bit_cast::<82, 7>(self.record_sender.val()) << 5)
-            | (bit_cast::<82, 3>(self.record_port.val()) << 12)
-            | (bit_cast::<82, 64>(self.record_sequence.val()) << 15)
-            | (bit_cast::<82, 1>(self.record_last.val().into()) << 79)
-            | (bit_cast::<82, 1>(self.record_malformed.val().into()) << 80)
+        self.decoder.in_units.next = self.record.units.val().get_bits::<1408>(0);
+        self.decoder.in_available.next = self.record.count.val();
+        self.whole.in_data.next = self.record.units.val().get_bits::<1536>(0);
+        self.about.in_data.next = bit_cast::<82, 5>(self.record.count.val())
+            | (bit_cast::<82, 7>(self.record.sender.val()) << 5)
+            | (bit_cast::<82, 3>(self.record.port.val()) << 12)
+            | (bit_cast::<82, 64>(self.record.sequence.val()) << 15)
+            | (bit_cast::<82, 1>(self.record.last.val().into()) << 79)
+            | (bit_cast::<82, 1>(self.record.malformed.val().into()) << 80)
             | (bit_cast::<82, 1>(self.is_about_bucket.val().into()) << 81);
 
         // What it is.
@@ -283,19 +292,18 @@ impl Logic for Receive {
         // Anything else.
         self.for_host.next =
             self.is_good.val() & !self.decoder.out_is_flow.val() & !self.now.val().get_bit(81);
-        self.host.s_axis.tvalid.next = self.for_host.val();
-        self.host.s_axis.tdata.next = bit_cast::<1615, 1536>(self.whole.out_data.val())
+        self.queue.s_axis.tvalid.next = self.for_host.val();
+        self.queue.s_axis.tdata.next = bit_cast::<1615, 1536>(self.whole.out_data.val())
             | (bit_cast::<1615, 79>(self.now.val().get_bits::<79>(0)) << 1536);
         self.control.next = self.for_host.val();
-        self.lost.next = self.for_host.val() & !self.host.s_axis.tready.val();
-        self.host_valid.next = self.host.m_axis.tvalid.val();
-        self.host_word.next = self.host.m_axis.tdata.val();
-        self.host.m_axis.tready.next = self.host_ready.val();
+        self.lost.next = self.for_host.val() & !self.queue.s_axis.tready.val();
+        StreamOut::<1615>::link(&mut self.host, &mut self.queue.m_axis);
         if self.reset.val() {
             self.begun.d.next = false;
             self.done.d.next = false;
             self.waits.d.next = false;
             self.is_dead.d.next = false;
+            self.has_gap.d.next = false;
         }
     }
 }

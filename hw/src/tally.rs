@@ -17,7 +17,7 @@
 //! Stages: digest, and beside its last 4 the RAM | old and new side by side | bucket sums. Inputs should
 //! come from registers. 6 LUT levels.
 
-use crate::digest::{self, FlowDigest};
+use crate::digest::{self, FlowDigest, KeysIn};
 use crate::prim::{Delay, LoopMemory, LOOP_LATENCY};
 use crate::sums::{self, BucketSums};
 use rust_hdl::prelude::*;
@@ -43,12 +43,8 @@ pub struct Tally<const A: usize> {
     pub replicate: Signal<In, Bits<8>>,
     /// Edges replicate in steps of 2 to this power; 0 leaves them as they are.
     pub edge_bits: Signal<In, Bits<5>>,
-    /// Writes one key this cycle.
-    pub write: Signal<In, Bit>,
-    /// Its number, as the digester lists them.
-    pub write_index: Signal<In, Bits<6>>,
-    /// The key.
-    pub write_key: Signal<In, Bits<32>>,
+    /// Keys of the digest.
+    pub write: KeysIn,
     /// An entry is there.
     pub in_valid: Signal<In, Bit>,
     /// The entry as it is now, as `layout` says.
@@ -121,9 +117,7 @@ impl<const A: usize> Logic for Tally<A> {
         // The digest; what was stored meets it as it leaves.
         self.digest.replicate.next = self.replicate.val();
         self.digest.edge_bits.next = self.edge_bits.val();
-        self.digest.write.next = self.write.val();
-        self.digest.write_index.next = self.write_index.val();
-        self.digest.write_key.next = self.write_key.val();
+        KeysIn::link(&mut self.write, &mut self.digest.write);
         self.digest.in_valid.next = self.in_valid.val();
         self.digest.in_entry.next = self.in_entry.val();
         self.place.in_data.next = self.in_place.val();

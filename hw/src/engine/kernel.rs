@@ -1,13 +1,19 @@
 //! Who is wired to whom, and what becomes of an outcome.
 
 use super::Engine;
+use crate::digest::KeysIn;
+use crate::hash::NumbersIn;
+use crate::ingress::record::RecordIn;
+use crate::intake::CommandIn;
+use crate::prim::StreamOut;
+use crate::sweeper::JobIn;
 use rust_hdl::prelude::*;
 
 #[rustfmt::skip] // Its head must be one line.
 impl<const S: usize, const T: usize, const V: usize, const A: usize, const P: usize> Logic for Engine<S, T, V, A, P> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, has_gap, has_gap_of, takes_roles, taken_bucket, held, gates, sweeper_open, taker_open, since, was_refused);
+        dff_setup!(self, clock, takes_roles, taken_bucket, held, gates, sweeper_open, taker_open, since, was_refused);
         clock!(self, clock, receive, intake, flows, map, outbound, tally, emitted, sweeper, taker, looks, rest);
         for k in 0..2 {
             self.dirty[k].clock.next = self.clock.val();
@@ -39,13 +45,8 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize, const P: us
         self.intake.time_us.next = self.time_us.val();
         self.intake.audit.next = self.audit.val();
         self.intake.is_auditing.next = self.is_auditing.val();
-        self.intake.write.next = self.write_table_valid.val();
-        self.intake.write_table.next = self.write_table.val();
-        self.intake.write_index.next = self.write_table_index.val();
-        self.intake.write_number.next = self.write_number.val();
-        self.tally.write.next = self.write_key_valid.val();
-        self.tally.write_index.next = self.write_key_index.val();
-        self.tally.write_key.next = self.write_key.val();
+        NumbersIn::link(&mut self.hash_write, &mut self.intake.write);
+        KeysIn::link(&mut self.digest_write, &mut self.tally.write);
 
         // What who has the window asks for.
         self.is_open.next = self.sweeper_open.q.val() | self.taker_open.q.val();
@@ -96,19 +97,9 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize, const P: us
         self.tally.read_bucket.next = self.window_bucket.val();
 
         // Records, told apart.
-        self.receive.record_valid.next = self.record_valid.val();
-        self.receive.record_units.next = self.record_units.val();
-        self.receive.record_count.next = self.record_count.val();
-        self.receive.record_sender.next = self.record_sender.val();
-        self.receive.record_port.next = self.record_port.val();
-        self.receive.record_sequence.next = self.record_sequence.val();
-        self.receive.record_last.next = self.record_last.val();
-        self.receive.record_malformed.next = self.record_malformed.val();
+        RecordIn::link(&mut self.record, &mut self.receive.record);
         self.receive.may_enter.next = self.intake.may_enter.val();
-        self.record_ready.next = self.receive.record_ready.val();
-        self.host_valid.next = self.receive.host_valid.val();
-        self.receive.host_ready.next = self.host_ready.val();
-        self.host_word.next = self.receive.host_word.val();
+        StreamOut::<1615>::link(&mut self.host, &mut self.receive.host);
 
         // Requests.
         // Said of registers only, as every handshake here: Verilator takes what shares a name for a loop.
@@ -124,11 +115,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize, const P: us
         self.intake.record_distance.next = self.receive.flow_distance.val();
         self.intake.record_peer.next = self.receive.out_peer.val();
         self.intake.record_sequence.next = self.receive.out_sequence.val();
-        self.intake.command_valid.next = self.command_valid.val();
-        self.command_ready.next = self.intake.command_ready.val();
-        self.intake.command_kind.next = self.command_kind.val();
-        self.intake.command_flags.next = self.command_flags.val();
-        self.intake.command_word.next = self.command_word.val();
+        CommandIn::link(&mut self.command, &mut self.intake.command);
 
         // To the flows and, beside them, to the map.
         self.flows.in_valid.next = self.intake.out_valid.val();
@@ -365,28 +352,28 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize, const P: us
         }
 
         // Roles: the host's, or those of a TERM.
-        self.map.write_valid.next = self.roles_valid.val();
-        self.map.write_bucket.next = self.roles_bucket.val();
-        self.map.write_roles.next = self.roles.val();
-        self.map.write_set.next = self.roles_set.val();
-        self.map.write_clear.next = self.roles_clear.val();
-        self.map.write_copy_set.next = self.roles_copy_set.val();
-        self.map.write_copy_clear.next = self.roles_copy_clear.val();
-        self.roles_ready.next =
-            self.map.write_ready.val() & !self.sweeper_open.q.val() & !self.taker_open.q.val();
-        self.takes_roles.d.next = self.roles_valid.val()
-            & self.map.write_ready.val()
+        self.map.write.valid.next = self.roles.valid.val();
+        self.map.write.bucket.next = self.roles.bucket.val();
+        self.map.write.word.next = self.roles.word.val();
+        self.map.write.set.next = self.roles.set.val();
+        self.map.write.clear.next = self.roles.clear.val();
+        self.map.write.copy_set.next = self.roles.copy_set.val();
+        self.map.write.copy_clear.next = self.roles.copy_clear.val();
+        self.roles.ready.next =
+            self.map.write.ready.val() & !self.sweeper_open.q.val() & !self.taker_open.q.val();
+        self.takes_roles.d.next = self.roles.valid.val()
+            & self.map.write.ready.val()
             & !self.sweeper_open.q.val()
             & !self.taker_open.q.val();
-        self.taken_bucket.d.next = self.roles_bucket.val();
+        self.taken_bucket.d.next = self.roles.bucket.val();
         if self.is_open.val() {
-            self.map.write_valid.next = self.window_writes.val();
-            self.map.write_bucket.next = self.window_bucket.val();
-            self.map.write_roles.next = self.taker.window.write_roles.val();
-            self.map.write_set.next = self.window_set.val();
-            self.map.write_clear.next = self.window_clear.val();
-            self.map.write_copy_set.next = self.window_copy_set.val();
-            self.map.write_copy_clear.next = self.window_copy_clear.val();
+            self.map.write.valid.next = self.window_writes.val();
+            self.map.write.bucket.next = self.window_bucket.val();
+            self.map.write.word.next = self.taker.window.write_roles.val();
+            self.map.write.set.next = self.window_set.val();
+            self.map.write.clear.next = self.window_clear.val();
+            self.map.write.copy_set.next = self.window_copy_set.val();
+            self.map.write.copy_clear.next = self.window_copy_clear.val();
         }
 
         // Windows: nothing enters until what is on its way has come to its end.
@@ -490,11 +477,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize, const P: us
             self.sweeper.dirty_remote.next = self.taken_bucket.q.val();
             self.sweeper.dirty_copy.next = 3.into();
         }
-        self.sweeper.job_valid.next = self.job_valid.val();
-        self.job_ready.next = self.sweeper.job_ready.val();
-        self.sweeper.job_kind.next = self.job_kind.val();
-        self.sweeper.job_bucket.next = self.job_bucket.val();
-        self.sweeper.job_copy.next = self.job_copy.val();
+        JobIn::link(&mut self.job, &mut self.sweeper.job);
         self.taker.member.next = self.member.val();
         self.taker.session.next = self.session.val();
         self.taker.audit.next = self.audit.val();
@@ -506,31 +489,23 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize, const P: us
         self.taker.in_peer.next = self.receive.bucket_peer.val();
         self.taker.in_sequence.next = self.receive.bucket_sequence.val();
         // A gap stands before the first record behind it, whatever waited in the ingress.
-        self.has_gap.d.next = self.record_valid.val()
-            & self.receive.record_ready.val()
-            & self.record_first.val()
-            & self.record_gap.val()
-            & !self.record_port.val().any();
-        self.has_gap_of.d.next = self.record_sender.val();
-        self.taker.gap_valid.next = self.has_gap.q.val() | self.gap_valid.val();
+        self.taker.gap_valid.next = self.receive.gap_valid.val() | self.gap_valid.val();
         self.taker.gap_peer.next = self.gap_peer.val();
-        if self.has_gap.q.val() {
-            self.taker.gap_peer.next = self.has_gap_of.q.val();
+        if self.receive.gap_valid.val() {
+            self.taker.gap_peer.next = self.receive.gap_peer.val();
         }
-        self.gap_ready.next = !self.has_gap.q.val();
-        self.event_valid.next = self.taker.event_valid.val();
-        self.taker.event_ready.next = self.event_ready.val();
-        self.event_data.next = self.taker.event_data.val();
+        self.gap_ready.next = !self.receive.gap_valid.val();
+        StreamOut::<442>::link(&mut self.event, &mut self.taker.event);
 
-        self.out_valid.next = self.flows.out_valid.val();
-        self.out_source.next = self.now_source.val();
-        self.out_outcome.next = self.number.val();
-        self.out_refusal.next = self.now.val().get_bits::<2>(75);
-        self.out_created.next = self.flows.out_created.val();
-        self.out_id.next = self.flows.out_id.val();
-        self.out_peer.next = self.now.val().get_bits::<7>(4);
-        self.out_sequence.next = self.now.val().get_bits::<64>(11);
-        self.out_entry.next = self.flows.out_after.val();
+        self.out.valid.next = self.flows.out_valid.val();
+        self.out.source.next = self.now_source.val();
+        self.out.outcome.next = self.number.val();
+        self.out.refusal.next = self.now.val().get_bits::<2>(75);
+        self.out.created.next = self.flows.out_created.val();
+        self.out.id.next = self.flows.out_id.val();
+        self.out.peer.next = self.now.val().get_bits::<7>(4);
+        self.out.sequence.next = self.now.val().get_bits::<64>(11);
+        self.out.entry.next = self.flows.out_after.val();
         self.refuses.next = (self.of_record.val() & self.now.val().get_bits::<2>(75).any()) | self.taker.refused.val();
         self.begins.next = self.flows.out_valid.val() & self.is_live.val() & !self.was_live.val();
         self.ends.next = self.flows.out_valid.val() & self.was_live.val() & !self.is_live.val();

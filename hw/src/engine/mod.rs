@@ -19,15 +19,18 @@
 //! What differs from the Rust engine: a bucket becomes gapped when the record that lacked its base leaves the
 //! pipe, [`LATENCY`] clocks after it entered; the records between are judged without that.
 
+use crate::digest::KeysIn;
 use crate::dirty::Dirty;
 use crate::emitted::Emitted;
-use crate::intake::{self, Intake};
+use crate::hash::NumbersIn;
+use crate::ingress::record::RecordIn;
+use crate::intake::{self, CommandIn, Intake};
 use crate::layout::{self, field};
-use crate::map::{self, Map};
+use crate::map::{self, Map, RolesIn};
 use crate::outbound::{self, Outbound};
-use crate::prim::{constant, Delay, Wire, Wires};
+use crate::prim::{constant, Delay, StreamOut, Wire, Wires};
 use crate::receive::Receive;
-use crate::sweeper::Sweeper;
+use crate::sweeper::{JobIn, Sweeper};
 use crate::table::{flag, outcome, Flows, FLOWS_LATENCY};
 use crate::taker::Taker;
 use crate::tally::Tally;
@@ -122,6 +125,29 @@ fn wires<const H: usize>(counters: [Counter; H]) -> Wires<H, COUNTERS> {
     Wires::new(counters.iter().enumerate().map(wire))
 }
 
+/// What became of each request, in their order.
+#[derive(LogicInterface, Clone, Debug, Default)]
+pub struct OutcomeOut {
+    /// An outcome is there.
+    pub valid: Signal<Out, Bit>,
+    /// Who made the request, of `intake::source`.
+    pub source: Signal<Out, Bits<2>>,
+    /// Of `table::outcome`.
+    pub outcome: Signal<Out, Bits<4>>,
+    /// Of [`refusal`].
+    pub refusal: Signal<Out, Bits<2>>,
+    /// Of an applied record: the life is new here.
+    pub created: Signal<Out, Bit>,
+    /// The flow id.
+    pub id: Signal<Out, Bits<40>>,
+    /// Of a record: its sender.
+    pub peer: Signal<Out, Bits<7>>,
+    /// Of a record: the sequence of its frame.
+    pub sequence: Signal<Out, Bits<64>>,
+    /// The entry behind the request.
+    pub entry: Signal<Out, Bits<1296>>,
+}
+
 /// The engine over 2^S sets of four flows; T, V and A as the table has them, P as the taker.
 #[derive(LogicBlock)]
 pub struct Engine<const S: usize, const T: usize, const V: usize, const A: usize, const P: usize> {
@@ -155,84 +181,24 @@ pub struct Engine<const S: usize, const T: usize, const V: usize, const A: usize
     pub digest_interval: Signal<In, Bits<32>>,
     /// Clocks between two windows of the sweeper.
     pub window_gap: Signal<In, Bits<16>>,
-    /// Writes a number of the flow hash, as `FlowHash` has it.
-    pub write_table_valid: Signal<In, Bit>,
-    /// See there.
-    pub write_table: Signal<In, Bits<6>>,
-    /// See there.
-    pub write_table_index: Signal<In, Bits<4>>,
-    /// See there.
-    pub write_number: Signal<In, Bits<40>>,
-    /// Writes a key of the digest, as `FlowDigest` has it.
-    pub write_key_valid: Signal<In, Bit>,
-    /// See there.
-    pub write_key_index: Signal<In, Bits<6>>,
-    /// See there.
-    pub write_key: Signal<In, Bits<32>>,
-    /// A record is there, as `Receive` takes it.
-    pub record_valid: Signal<In, Bit>,
-    /// See there.
-    pub record_units: Signal<In, Bits<1536>>,
-    /// See there.
-    pub record_count: Signal<In, Bits<5>>,
-    /// See there.
-    pub record_sender: Signal<In, Bits<7>>,
-    /// See there.
-    pub record_port: Signal<In, Bits<3>>,
-    /// See there.
-    pub record_sequence: Signal<In, Bits<64>>,
-    /// See there.
-    pub record_last: Signal<In, Bit>,
-    /// See there.
-    pub record_malformed: Signal<In, Bit>,
-    /// It is taken at this clock.
-    pub record_ready: Signal<Out, Bit>,
-    /// Frames are missing before its frame.
-    pub record_gap: Signal<In, Bit>,
-    /// The first of its frame.
-    pub record_first: Signal<In, Bit>,
+    /// Numbers of the flow hash.
+    pub hash_write: NumbersIn,
+    /// Keys of the digest.
+    pub digest_write: KeysIn,
+    /// Records of peers.
+    pub record: RecordIn,
     /// A session of a sender began; it holds until it is taken.
     pub gap_valid: Signal<In, Bit>,
     /// It is taken at this clock.
     pub gap_ready: Signal<Out, Bit>,
     /// The sender.
     pub gap_peer: Signal<In, Bits<7>>,
-    /// A command is there, as `Intake` takes it.
-    pub command_valid: Signal<In, Bit>,
-    /// It is taken at this clock.
-    pub command_ready: Signal<Out, Bit>,
-    /// See there.
-    pub command_kind: Signal<In, Bits<2>>,
-    /// See there.
-    pub command_flags: Signal<In, Bits<4>>,
-    /// See there.
-    pub command_word: Signal<In, Bits<1296>>,
-    /// The host's word on a bucket is there, as `Map` takes it.
-    pub roles_valid: Signal<In, Bit>,
-    /// It is taken at this clock.
-    pub roles_ready: Signal<Out, Bit>,
-    /// See there.
-    pub roles_bucket: Signal<In, Bits<10>>,
-    /// See there.
-    pub roles: Signal<In, Bits<64>>,
-    /// See there.
-    pub roles_set: Signal<In, Bits<8>>,
-    /// See there.
-    pub roles_clear: Signal<In, Bits<8>>,
-    /// See there.
-    pub roles_copy_set: Signal<In, Bits<8>>,
-    /// See there.
-    pub roles_copy_clear: Signal<In, Bits<8>>,
-    /// A job is there, as `Sweeper` takes it.
-    pub job_valid: Signal<In, Bit>,
-    /// It is taken at this clock.
-    pub job_ready: Signal<Out, Bit>,
-    /// See there.
-    pub job_kind: Signal<In, Bits<2>>,
-    /// See there.
-    pub job_bucket: Signal<In, Bits<10>>,
-    /// See there.
-    pub job_copy: Signal<In, Bit>,
+    /// Commands of the host.
+    pub command: CommandIn,
+    /// The host's word on a bucket; it waits while a window is open.
+    pub roles: RolesIn,
+    /// Jobs of the host.
+    pub job: JobIn,
     /// A SNAPSHOT_END goes to the pool in this clock: the bucket is in its tag, the copy too. It may be called clean
     /// once this record is acknowledged.
     pub snapshot_sent: Signal<Out, Bit>,
@@ -256,36 +222,12 @@ pub struct Engine<const S: usize, const T: usize, const V: usize, const A: usize
     pub clear_emitted: Signal<In, Bit>,
     /// The member.
     pub clear_member: Signal<In, Bits<6>>,
-    /// A record for the host is there, as `Receive` gives it.
-    pub host_valid: Signal<Out, Bit>,
-    /// It is taken at this clock.
-    pub host_ready: Signal<In, Bit>,
-    /// See there.
-    pub host_word: Signal<Out, Bits<1615>>,
-    /// An event for the host is there, as `Taker` gives it.
-    pub event_valid: Signal<Out, Bit>,
-    /// It is taken at this clock.
-    pub event_ready: Signal<In, Bit>,
-    /// See there.
-    pub event_data: Signal<Out, Bits<442>>,
-    /// What became of a request leaves.
-    pub out_valid: Signal<Out, Bit>,
-    /// Who made it, of `intake::source`.
-    pub out_source: Signal<Out, Bits<2>>,
-    /// Of `table::outcome`.
-    pub out_outcome: Signal<Out, Bits<4>>,
-    /// Of [`refusal`].
-    pub out_refusal: Signal<Out, Bits<2>>,
-    /// Of an applied record: the life is new here.
-    pub out_created: Signal<Out, Bit>,
-    /// The flow id.
-    pub out_id: Signal<Out, Bits<40>>,
-    /// Of a record: its sender.
-    pub out_peer: Signal<Out, Bits<7>>,
-    /// Of a record: the sequence of its frame.
-    pub out_sequence: Signal<Out, Bits<64>>,
-    /// The entry behind the request.
-    pub out_entry: Signal<Out, Bits<1296>>,
+    /// Records for the host, as `Receive` gives them.
+    pub host: StreamOut<1615>,
+    /// Events for the host, as `Taker` gives them.
+    pub event: StreamOut<442>,
+    /// What became of each request.
+    pub out: OutcomeOut,
     /// The frame of a record must not be acknowledged: it is to come again.
     pub refuses: Signal<Out, Bit>,
     /// Counters that go up by one, by their number.
@@ -377,9 +319,6 @@ pub struct Engine<const S: usize, const T: usize, const V: usize, const A: usize
     is_quiet: Signal<Local, Bit>,
     takes_roles: DFF<Bit>,
     taken_bucket: DFF<Bits<10>>,
-    /// The record that was taken is the first behind a gap, and whose.
-    has_gap: DFF<Bit>,
-    has_gap_of: DFF<Bits<7>>,
     roles_now: Signal<Local, Bits<64>>,
     unused: Signal<Local, Bit>,
     was_refused: DFF<Bit>,
@@ -426,22 +365,15 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize, const P: us
             is_outcome: Default::default(),
             outcome: std::array::from_fn(|k| constant(k as u128 + 1)),
             ..clock reset ready member session welcome replicate edge_bits time_us audit is_auditing floor
-            sweeps digest_interval window_gap write_table_valid write_table write_table_index write_number
-            write_key_valid write_key_index write_key record_valid record_units record_count record_sender
-            record_port record_sequence record_last record_malformed record_ready record_gap record_first
-            gap_valid gap_ready gap_peer command_valid command_ready command_kind command_flags command_word
-            roles_valid roles_ready roles_bucket roles roles_set roles_clear roles_copy_set roles_copy_clear
-            job_valid job_ready job_kind job_bucket job_copy snapshot_sent push_valid push_member push_units
-            push_data push_tag refused refused_member refused_tag clear_emitted clear_member host_valid
-            host_ready host_word event_valid event_ready event_data out_valid out_source out_outcome
-            out_refusal out_created out_id out_peer out_sequence out_entry refuses up down malformed
+            sweeps digest_interval window_gap hash_write digest_write record
+            gap_valid gap_ready gap_peer command roles job snapshot_sent push_valid push_member push_units
+            push_data push_tag refused refused_member refused_tag clear_emitted clear_member host event out refuses up down malformed
             deferred queue_full receive intake flows map outbound tally emitted sweeper taker looks look_in
             look source is_record is_command from_owner in_term refusal colour flags rest rest_in early held
             member_of is_dirty has_session gate early_source tells gates now now_source of_record
             of_command of_window number changes is_there flags_before flags_after was_live is_live
             was_tombstone is_tombstone of_bucket emits begins ends buries frees not_owner not_term gaps
-            sweeper_open taker_open is_open stirs since is_quiet takes_roles taken_bucket has_gap has_gap_of
-            roles_now unused was_refused window_looks window_writes window_copies window_bucket
+            sweeper_open taker_open is_open stirs since is_quiet takes_roles taken_bucket roles_now unused was_refused window_looks window_writes window_copies window_bucket
             window_copy_set window_copy_clear window_set window_clear window_pushes window_member looked
             may_mark marks pushes push_is_flow push_kind refused_kind refused_flow full ups downs
         }

@@ -11,6 +11,7 @@
 //! Timing: outputs are registers, but `beat_take` and `out_done`; two cycles from the later of beat and
 //! verdict to the record. One record may wait at the output; behind it everything waits.
 
+use super::record::RecordOut;
 use super::store::FRAMES_MAX;
 use crate::prim::LutMemory;
 use formats::limits::{FRAME_UNITS_MAX, RECORD_UNITS_MAX, UNIT_SIZE};
@@ -50,28 +51,8 @@ pub struct Aligner<const W: usize, const D: usize, const U: usize, const C: usiz
     pub in_gap: Signal<In, Bit>,
     /// A frame is over at this clock.
     pub out_done: Signal<Out, Bit>,
-    /// A record is there.
-    pub out_valid: Signal<Out, Bit>,
-    /// It is taken at this clock.
-    pub out_ready: Signal<In, Bit>,
-    /// Its units, the first at bit 0; what lies behind them is anything.
-    pub out_units: Signal<Out, Bits<2048>>,
-    /// How many.
-    pub out_count: Signal<Out, Bits<5>>,
-    /// Sender of its frame.
-    pub out_sender: Signal<Out, Bits<7>>,
-    /// Port of its frame.
-    pub out_port: Signal<Out, Bits<3>>,
-    /// Sequence of its frame.
-    pub out_sequence: Signal<Out, Bits<64>>,
-    /// Frames are missing before its frame.
-    pub out_gap: Signal<Out, Bit>,
-    /// The first of its frame.
-    pub out_first: Signal<Out, Bit>,
-    /// The last of its frame.
-    pub out_last: Signal<Out, Bit>,
-    /// No record: the frame ends here, because what follows is none.
-    pub out_malformed: Signal<Out, Bit>,
+    /// Records of accepted frames.
+    pub out: RecordOut,
     verdicts: LutMemory<86, 7>,
     write_index: DFF<Bits<8>>,
     read_index: DFF<Bits<8>>,
@@ -177,17 +158,7 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Default for
             in_sequence: Default::default(),
             in_gap: Default::default(),
             out_done: Default::default(),
-            out_valid: Default::default(),
-            out_ready: Default::default(),
-            out_units: Default::default(),
-            out_count: Default::default(),
-            out_sender: Default::default(),
-            out_port: Default::default(),
-            out_sequence: Default::default(),
-            out_gap: Default::default(),
-            out_first: Default::default(),
-            out_last: Default::default(),
-            out_malformed: Default::default(),
+            out: Default::default(),
             verdicts: Default::default(),
             write_index: Default::default(),
             read_index: Default::default(),
@@ -319,7 +290,7 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Logic for A
         self.may_step.next = self.frame_valid.q.val()
             & self.is_open.q.val()
             & self.has_beat.q.val()
-            & (!self.valid.q.val() | self.out_ready.val());
+            & (!self.valid.q.val() | self.out.ready.val());
         self.gives_up.next = self.may_step.val() & self.is_bad.val();
         self.steps.next =
             self.may_step.val() & !self.is_bad.val() & (!self.crosses.val() | self.beat_valid.val());
@@ -442,7 +413,7 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Logic for A
                 self.chunk[k].d.next = self.window.val();
             }
         }
-        if self.out_ready.val() {
+        if self.out.ready.val() {
             self.valid.d.next = false;
         }
         if self.may_step.val() {
@@ -455,21 +426,21 @@ impl<const W: usize, const D: usize, const U: usize, const C: usize> Logic for A
                 self.count.d.next = self.units.val();
             }
         }
-        self.out_valid.next = self.valid.q.val();
-        self.out_units.next = 0.into();
+        self.out.valid.next = self.valid.q.val();
+        self.out.units.next = 0.into();
         for k in 0..C {
             self.piece.next = self.chunk[k].q.val();
-            self.out_units.next =
-                self.out_units.val() | (bit_cast::<2048, W>(self.piece.val()) << self.chunk_at[k].val());
+            self.out.units.next =
+                self.out.units.val() | (bit_cast::<2048, W>(self.piece.val()) << self.chunk_at[k].val());
         }
-        self.out_count.next = self.count.q.val();
-        self.out_sender.next = self.record_frame.q.val().get_bits::<7>(0);
-        self.out_port.next = self.record_frame.q.val().get_bits::<3>(7);
-        self.out_sequence.next = self.record_frame.q.val().get_bits::<64>(10);
-        self.out_gap.next = self.record_frame.q.val().get_bit(74);
-        self.out_first.next = self.record_first.q.val();
-        self.out_last.next = self.record_last.q.val();
-        self.out_malformed.next = self.malformed.q.val();
+        self.out.count.next = self.count.q.val();
+        self.out.sender.next = self.record_frame.q.val().get_bits::<7>(0);
+        self.out.port.next = self.record_frame.q.val().get_bits::<3>(7);
+        self.out.sequence.next = self.record_frame.q.val().get_bits::<64>(10);
+        self.out.gap.next = self.record_frame.q.val().get_bit(74);
+        self.out.first.next = self.record_first.q.val();
+        self.out.last.next = self.record_last.q.val();
+        self.out.malformed.next = self.malformed.q.val();
         if self.reset.val() {
             self.write_index.d.next = 0.into();
             self.read_index.d.next = 0.into();

@@ -15,12 +15,16 @@ pub mod align;
 pub mod crc;
 pub mod header;
 pub mod peers;
+#[allow(missing_docs)] // The derived join has none, and one side says it for both.
+pub mod record;
 pub mod store;
 
+use crate::prim::FrameIn;
 use align::Aligner;
 use crc::FrameCrc;
 use header::{header_at, HeaderCheck, BODY_SIZE_MAX};
-use peers::PeerTable;
+use peers::{PeerTable, PeersIn};
+use record::RecordOut;
 use rust_hdl::prelude::*;
 use store::FrameStore;
 
@@ -49,58 +53,20 @@ pub struct Ingress<
     pub clock: Signal<In, Clock>,
     /// Forgets peers and frames; between frames.
     pub reset: Signal<In, Bit>,
-    /// Bytes of a beat.
-    pub s_axis_tdata: Signal<In, Bits<W>>,
-    /// Which of them are there; all but in the last beat of a frame.
-    pub s_axis_tkeep: Signal<In, Bits<K>>,
-    /// The last beat of a frame.
-    pub s_axis_tlast: Signal<In, Bit>,
-    /// The port it came from.
+    /// Frames: always taken, a MAC cannot wait.
+    pub s_axis: FrameIn<W, K>,
+    /// The port a beat came from.
     pub s_axis_tuser: Signal<In, Bits<3>>,
-    /// A beat is there.
-    pub s_axis_tvalid: Signal<In, Bit>,
-    /// Always: a MAC cannot wait.
-    pub s_axis_tready: Signal<Out, Bit>,
     /// Our member number.
     pub member: Signal<In, Bits<8>>,
     /// Our cluster.
     pub cluster: Signal<In, Bits<32>>,
     /// How many ports are in use.
     pub ports: Signal<In, Bits<4>>,
-    /// As [`PeerTable::write_session`].
-    pub write_session: Signal<In, Bit>,
-    /// As [`PeerTable::write_sequence`].
-    pub write_sequence: Signal<In, Bit>,
-    /// Which peer.
-    pub write_peer: Signal<In, Bits<7>>,
-    /// Which port.
-    pub write_port: Signal<In, Bits<3>>,
-    /// It is known.
-    pub write_known: Signal<In, Bit>,
-    /// The session or the sequence.
-    pub write_number: Signal<In, Bits<64>>,
-    /// A record is there; what comes with it is as the aligner says.
-    pub record_valid: Signal<Out, Bit>,
-    /// It is taken at this clock.
-    pub record_ready: Signal<In, Bit>,
-    /// Its units.
-    pub record_units: Signal<Out, Bits<2048>>,
-    /// How many.
-    pub record_count: Signal<Out, Bits<5>>,
-    /// Sender of its frame.
-    pub record_sender: Signal<Out, Bits<7>>,
-    /// Port of its frame.
-    pub record_port: Signal<Out, Bits<3>>,
-    /// Sequence of its frame.
-    pub record_sequence: Signal<Out, Bits<64>>,
-    /// Frames are missing before its frame.
-    pub record_gap: Signal<Out, Bit>,
-    /// The first of its frame.
-    pub record_first: Signal<Out, Bit>,
-    /// The last of its frame.
-    pub record_last: Signal<Out, Bit>,
-    /// No record: the frame ends here.
-    pub record_malformed: Signal<Out, Bit>,
+    /// What is known of peers.
+    pub peer: PeersIn,
+    /// Records of accepted frames.
+    pub record: RecordOut,
     /// Counters: a frame came.
     pub frames_received: Signal<Out, Bit>,
     /// It is accepted.
@@ -175,32 +141,13 @@ impl<
         Self {
             clock: Default::default(),
             reset: Default::default(),
-            s_axis_tdata: Default::default(),
-            s_axis_tkeep: Default::default(),
-            s_axis_tlast: Default::default(),
+            s_axis: Default::default(),
             s_axis_tuser: Default::default(),
-            s_axis_tvalid: Default::default(),
-            s_axis_tready: Default::default(),
             member: Default::default(),
             cluster: Default::default(),
             ports: Default::default(),
-            write_session: Default::default(),
-            write_sequence: Default::default(),
-            write_peer: Default::default(),
-            write_port: Default::default(),
-            write_known: Default::default(),
-            write_number: Default::default(),
-            record_valid: Default::default(),
-            record_ready: Default::default(),
-            record_units: Default::default(),
-            record_count: Default::default(),
-            record_sender: Default::default(),
-            record_port: Default::default(),
-            record_sequence: Default::default(),
-            record_gap: Default::default(),
-            record_first: Default::default(),
-            record_last: Default::default(),
-            record_malformed: Default::default(),
+            peer: Default::default(),
+            record: Default::default(),
             frames_received: Default::default(),
             frames_accepted: Default::default(),
             frames_missing: Default::default(),
@@ -266,20 +213,20 @@ impl<
         self.aligner.reset.next = self.reset.val();
 
         // 0: the beat.
-        self.s_axis_tready.next = true;
-        self.checks.in_valid.next = self.s_axis_tvalid.val();
-        self.checks.in_data.next = self.s_axis_tdata.val();
-        self.checks.in_keep.next = self.s_axis_tkeep.val();
-        self.checks.in_last.next = self.s_axis_tlast.val();
+        self.s_axis.tready.next = true;
+        self.checks.in_valid.next = self.s_axis.tvalid.val();
+        self.checks.in_data.next = self.s_axis.tdata.val();
+        self.checks.in_keep.next = self.s_axis.tkeep.val();
+        self.checks.in_last.next = self.s_axis.tlast.val();
         self.checks.in_port.next = self.s_axis_tuser.val();
         self.checks.member.next = self.member.val();
         self.checks.cluster.next = self.cluster.val();
         self.checks.ports.next = self.ports.val();
-        self.checksum.in_valid.next = self.s_axis_tvalid.val();
+        self.checksum.in_valid.next = self.s_axis.tvalid.val();
         self.checksum.in_first.next = self.checks.out_first.val();
-        self.checksum.in_last.next = self.s_axis_tlast.val();
-        self.checksum.in_data.next = self.s_axis_tdata.val();
-        self.checksum.in_keep.next = self.s_axis_tkeep.val();
+        self.checksum.in_last.next = self.s_axis.tlast.val();
+        self.checksum.in_data.next = self.s_axis.tdata.val();
+        self.checksum.in_keep.next = self.s_axis.tkeep.val();
 
         // 1: what is behind the header, and who sent it.
         self.store.in_valid.next = self.checks.beat_valid.val();
@@ -293,12 +240,7 @@ impl<
             self.checks.out_header.val().get_bits::<64>(self.at_session.val().index());
         self.peers.in_sequence.next =
             self.checks.out_header.val().get_bits::<64>(self.at_sequence.val().index());
-        self.peers.write_session.next = self.write_session.val();
-        self.peers.write_sequence.next = self.write_sequence.val();
-        self.peers.write_peer.next = self.write_peer.val();
-        self.peers.write_port.next = self.write_port.val();
-        self.peers.write_known.next = self.write_known.val();
-        self.peers.write_number.next = self.write_number.val();
+        PeersIn::link(&mut self.peer, &mut self.peers.peer);
         for k in 0..5 {
             self.held[k].clock.next = self.clock.val();
         }
@@ -339,17 +281,7 @@ impl<
         self.aligner.beat_data.next = self.store.out_data.val();
         self.store.out_take.next = self.aligner.beat_take.val();
         self.store.in_done.next = self.aligner.out_done.val();
-        self.aligner.out_ready.next = self.record_ready.val();
-        self.record_valid.next = self.aligner.out_valid.val();
-        self.record_units.next = self.aligner.out_units.val();
-        self.record_count.next = self.aligner.out_count.val();
-        self.record_sender.next = self.aligner.out_sender.val();
-        self.record_port.next = self.aligner.out_port.val();
-        self.record_sequence.next = self.aligner.out_sequence.val();
-        self.record_gap.next = self.aligner.out_gap.val();
-        self.record_first.next = self.aligner.out_first.val();
-        self.record_last.next = self.aligner.out_last.val();
-        self.record_malformed.next = self.aligner.out_malformed.val();
+        RecordOut::link(&mut self.record, &mut self.aligner.out);
 
         // 6: the counters, and what the header said.
         self.received.d.next = self.checks.out_valid.val();

@@ -22,6 +22,24 @@ const _: () = assert!(MEMBERS_MAX == 128 && PORTS_MAX == 8);
 /// Cycles from a write of a sequence to the frames judged by it.
 pub const WRITE_LATENCY: usize = 6;
 
+/// What is written of peers. For a new session the sequences of all ports come first, at most one every second
+/// clock.
+#[derive(LogicInterface, Clone, Debug, Default)]
+pub struct PeersIn {
+    /// Writes whether the peer is known, and its session; 0 is never welcome.
+    pub session_valid: Signal<In, Bit>,
+    /// Writes the last sequence of the peer on the port.
+    pub sequence_valid: Signal<In, Bit>,
+    /// Which peer.
+    pub member: Signal<In, Bits<7>>,
+    /// Which port.
+    pub port: Signal<In, Bits<3>>,
+    /// It is known.
+    pub known: Signal<In, Bit>,
+    /// The session or the sequence.
+    pub number: Signal<In, Bits<64>>,
+}
+
 /// 128 peers with 8 ports.
 #[derive(LogicBlock, Default)]
 pub struct PeerTable {
@@ -29,18 +47,8 @@ pub struct PeerTable {
     pub clock: Signal<In, Clock>,
     /// Forgets who is known.
     pub reset: Signal<In, Bit>,
-    /// Writes whether the peer is known, and its session; 0 is never welcome.
-    pub write_session: Signal<In, Bit>,
-    /// Writes the last sequence of the peer on the port.
-    pub write_sequence: Signal<In, Bit>,
-    /// Which peer.
-    pub write_peer: Signal<In, Bits<7>>,
-    /// Which port.
-    pub write_port: Signal<In, Bits<3>>,
-    /// It is known.
-    pub write_known: Signal<In, Bit>,
-    /// The session or the sequence.
-    pub write_number: Signal<In, Bits<64>>,
+    /// What is known of peers.
+    pub peer: PeersIn,
     /// The frame's sender.
     pub in_sender: Signal<In, Bits<7>>,
     /// The port it came from.
@@ -117,17 +125,17 @@ impl Logic for PeerTable {
 
         // Peer and session.
         self.sessions.clock.next = self.clock.val();
-        self.sessions.write.next = self.write_session.val();
-        self.sessions.write_address.next = self.write_peer.val();
-        self.sessions.write_data.next = self.write_number.val();
+        self.sessions.write.next = self.peer.session_valid.val();
+        self.sessions.write_address.next = self.peer.member.val();
+        self.sessions.write_data.next = self.peer.number.val();
         self.sessions.address.next = self.in_sender.val();
         self.session_read.d.next = self.sessions.data.val();
         self.is_welcome.d.next =
             (self.session_read.q.val() == self.session.q.val()) & (self.session_read.q.val() != 0);
         self.out_welcome.next = self.is_welcome.q.val();
-        if self.write_session.val() {
+        if self.peer.session_valid.val() {
             self.known.d.next =
-                self.known.q.val().replace_bit(self.write_peer.val().index(), self.write_known.val());
+                self.known.q.val().replace_bit(self.peer.member.val().index(), self.peer.known.val());
         }
         // A choice of 128 begins at a register.
         self.sender.next = bit_cast::<7, 10>(self.path[0].q.val() >> 3);
@@ -192,11 +200,11 @@ impl Logic for PeerTable {
         } else {
             self.waits.d.next = false;
         }
-        if self.write_sequence.val() {
+        if self.peer.sequence_valid.val() {
             self.waits.d.next = true;
             self.waiting_path.d.next =
-                (bit_cast::<10, 7>(self.write_peer.val()) << 3) | bit_cast::<10, 3>(self.write_port.val());
-            self.waiting_sequence.d.next = self.write_number.val();
+                (bit_cast::<10, 7>(self.peer.member.val()) << 3) | bit_cast::<10, 3>(self.peer.port.val());
+            self.waiting_sequence.d.next = self.peer.number.val();
         }
         if self.reset.val() {
             self.known.d.next = 0.into();

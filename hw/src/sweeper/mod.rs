@@ -109,6 +109,21 @@ enum Phase {
     Leave,
 }
 
+/// Jobs of the host.
+#[derive(LogicInterface, Clone, Debug, Default)]
+pub struct JobIn {
+    /// A job is there; it holds until it is taken.
+    pub valid: Signal<In, Bit>,
+    /// It is taken at this clock.
+    pub ready: Signal<Out, Bit>,
+    /// One of [`job`].
+    pub kind: Signal<In, Bits<2>>,
+    /// The bucket.
+    pub bucket: Signal<In, Bits<10>>,
+    /// Of a snapshot: the copy is the remote one.
+    pub copy: Signal<In, Bit>,
+}
+
 /// The sweeper of a table of 2^S sets of four places; the top S bits of a flow id are its set.
 #[derive(LogicBlock)]
 pub struct Sweeper<const S: usize> {
@@ -133,16 +148,8 @@ pub struct Sweeper<const S: usize> {
     pub digest_interval: Signal<In, Bits<32>>,
     /// Clocks between two windows.
     pub window_gap: Signal<In, Bits<16>>,
-    /// A job is there; it holds until it is taken.
-    pub job_valid: Signal<In, Bit>,
-    /// It is taken at this clock.
-    pub job_ready: Signal<Out, Bit>,
-    /// One of [`job`].
-    pub job_kind: Signal<In, Bits<2>>,
-    /// The bucket.
-    pub job_bucket: Signal<In, Bits<10>>,
-    /// Of a snapshot: the copy is the remote one.
-    pub job_copy: Signal<In, Bit>,
+    /// Jobs of the host.
+    pub job: JobIn,
     /// Copies were marked dirty, or roles were written; not in every clock.
     pub dirty_valid: Signal<In, Bit>,
     /// The bucket whose backup it was.
@@ -377,8 +384,7 @@ impl<const S: usize> Default for Sweeper<S> {
             digest_sum_at: at(digest, "sum"),
             digest_floor_at: at(digest, "floor"),
             digest_emitted_at: at(digest, "emitted"),
-            ..clock reset window member session welcome floor enable digest_interval window_gap job_valid
-            job_ready job_kind job_bucket job_copy dirty_valid dirty_backup dirty_remote dirty_copy
+            ..clock reset window member session welcome floor enable digest_interval window_gap job dirty_valid dirty_backup dirty_remote dirty_copy
             snapshots_sent tombstones_freed walk_bucket walk_remote walk_found
             walk_moves walk_pending all_left welcome_held welcome_moved hints clears leaves dirty_hints dirty_at
             hint_bucket digest_clock digest_due digest_bucket has_job held_kind held_bucket held_remote gap

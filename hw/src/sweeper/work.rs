@@ -29,12 +29,12 @@ impl<const S: usize> Logic for Sweeper<S> {
         }
 
         // A job waits here.
-        self.job_ready.next = !self.has_job.q.val() & !self.reset.val();
-        if self.job_valid.val() & !self.has_job.q.val() {
+        self.job.ready.next = !self.has_job.q.val() & !self.reset.val();
+        if self.job.valid.val() & !self.has_job.q.val() {
             self.has_job.d.next = true;
-            self.held_kind.d.next = self.job_kind.val();
-            self.held_bucket.d.next = self.job_bucket.val();
-            self.held_remote.d.next = self.job_copy.val();
+            self.held_kind.d.next = self.job.kind.val();
+            self.held_bucket.d.next = self.job.bucket.val();
+            self.held_remote.d.next = self.job.copy.val();
         }
 
         // Who is next.

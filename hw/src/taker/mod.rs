@@ -33,7 +33,7 @@ pub use told::{Told, TOLD_LATENCY};
 
 use crate::layout::{self, field, Field, ENTRY_BITS, KEY_BITS};
 use crate::map::{copy, flag};
-use crate::prim::{constant, Fifo, LutMemory, Memory, TwinMemory, Wire, Wires};
+use crate::prim::{constant, Fifo, LutMemory, Memory, StreamOut, TwinMemory, Wire, Wires};
 use crate::table::commands;
 use crate::window::WindowOut;
 use event::EVENT_BITS;
@@ -165,12 +165,8 @@ pub struct Taker<const S: usize, const P: usize> {
     pub tombstones_freed: Signal<Out, Bit>,
     /// A record was given up for want of room for an event.
     pub events_deferred: Signal<Out, Bit>,
-    /// An event is there.
-    pub event_valid: Signal<Out, Bit>,
-    /// It is taken at this clock.
-    pub event_ready: Signal<In, Bit>,
-    /// See [`event`].
-    pub event_data: Signal<Out, Bits<442>>,
+    /// Events for the host: see [`event`].
+    pub event: StreamOut<442>,
     /// The window.
     pub window: WindowOut,
     unused: Signal<Local, Bit>,
@@ -407,8 +403,7 @@ impl<const S: usize, const P: usize> Default for Taker<S, P> {
             units_at: at(event::UNITS),
             ..clock reset ready member session audit is_auditing in_valid in_ready in_kind in_units in_peer
             in_sequence gap_valid gap_peer refused records_control records_malformed digests_equal
-            digests_unproven digests_different tombstones_freed events_deferred event_valid event_ready
-            event_data window unused told step bucket roles flags copies owner_is_peer same_term is_lower
+            digests_unproven digests_different tombstones_freed events_deferred event window unused told step bucket roles flags copies owner_is_peer same_term is_lower
             same_roles same_owner same_copy may_tell epochs epoch remembered next_clear clears is_ready
             memory is_current same_received same_marked receives is_marked remembers now_receives now_marked
             keeps_mark mark_epoch place in_batch walked frees frees_now gave_up on_way asks request_place

@@ -1,6 +1,7 @@
 //! What the block does each clock: the record, the bucket, the walk, the events.
 
 use super::Taker;
+use crate::prim::StreamOut;
 use rust_hdl::prelude::*;
 
 impl<const S: usize, const P: usize> Logic for Taker<S, P> {
@@ -548,9 +549,7 @@ impl<const S: usize, const P: usize> Logic for Taker<S, P> {
             | (bit_cast::<442, 64>(self.in_sequence.val()) << self.sequence_at.val())
             | (bit_cast::<442, 32>(self.event_epoch.val()) << self.epoch_at.val())
             | (bit_cast::<442, 313>(self.event_units.val()) << self.units_at.val());
-        self.event_valid.next = self.events.m_axis.tvalid.val();
-        self.event_data.next = self.events.m_axis.tdata.val();
-        self.events.m_axis.tready.next = self.event_ready.val();
+        StreamOut::<442>::link(&mut self.event, &mut self.events.m_axis);
 
         self.in_ready.next = self.is_done.q.val();
         self.refused.next = self.refused_now.q.val();

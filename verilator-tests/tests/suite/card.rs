@@ -131,7 +131,7 @@ impl Rig {
             roles_valid: bench.input("roles_valid")?,
             roles_ready: bench.port("roles_ready")?,
             roles_bucket: bench.input("roles_bucket")?,
-            roles: bench.input("roles")?,
+            roles: bench.input("roles_word")?,
             roles_set: bench.input("roles_set")?,
             roles_clear: bench.input("roles_clear")?,
             roles_copy_clear: bench.input("roles_copy_clear")?,
@@ -176,7 +176,7 @@ impl Rig {
         let (index, valid) = (bench.input::<u8>("path_index")?, bench.input::<bool>("path_entry_valid")?);
         let (entry, session) = (bench.input::<[u8; 14]>("path_entry")?, bench.input::<u32>("path_session")?);
         let session_valid = bench.input::<bool>("path_session_valid")?;
-        let (peer, port) = (bench.input::<u8>("peer")?, bench.input::<u8>("peer_port")?);
+        let (peer, port) = (bench.input::<u8>("peer_member")?, bench.input::<u8>("peer_port")?);
         let (known, number) = (bench.input::<bool>("peer_known")?, bench.input::<u64>("peer_number")?);
         let sequence_valid = bench.input::<bool>("peer_sequence_valid")?;
         let peer_valid = bench.input::<bool>("peer_session_valid")?;

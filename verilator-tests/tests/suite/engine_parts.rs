@@ -2,7 +2,7 @@
 
 use super::decode::{rest, Decoded, Rest};
 use super::{top, Block, Test};
-use formats::limits::UNIT_SIZE;
+use formats::limits::{RECORD_UNITS_MAX, UNIT_SIZE};
 use formats::record::RecordError;
 use formats::register::Counter;
 use formats::unit::kind;
@@ -64,6 +64,8 @@ struct Receive {
     bucket_ready: Input<bool>,
     bucket_kind: Port<u8>,
     bucket_units: Port<[u8; 2 * UNIT_SIZE]>,
+    gap_valid: Port<bool>,
+    gap_peer: Port<u8>,
     host_valid: Port<bool>,
     host_ready: Input<bool>,
     host_word: Port<[u8; HOST_BYTES]>,
@@ -78,6 +80,8 @@ struct Seen {
     flow: Option<(Decoded, u8, u8, u64)>,
     bucket: Option<(u8, [u8; 2 * UNIT_SIZE])>,
     host: Option<[u8; HOST_BYTES]>,
+    /// Whose frames are missing before the record of the cycle before.
+    gap: Option<u8>,
     /// Received, malformed, unknown, control, lost.
     strobes: [bool; 5],
 }
@@ -100,6 +104,7 @@ impl Agent for Receive {
             flow,
             bucket: takes_bucket.then(|| (self.bucket_kind.get(), self.bucket_units.get())),
             host: takes_host.then(|| self.host_word.get()),
+            gap: self.gap_valid.get().then(|| self.gap_peer.get()),
             strobes: [0, 1, 2, 3, 4].map(|n: usize| self.strobes[n].get()),
         };
         Ok(())
@@ -163,23 +168,26 @@ fn records_are_told_apart(bench: &mut Bench) -> Result<()> {
         bucket_ready: bench.input("bucket_ready")?,
         bucket_kind: bench.port("bucket_kind")?,
         bucket_units: bench.port("bucket_units")?,
-        host_valid: bench.port("host_valid")?,
-        host_ready: bench.input("host_ready")?,
-        host_word: bench.port("host_word")?,
+        gap_valid: bench.port("gap_valid")?,
+        gap_peer: bench.port("gap_peer")?,
+        host_valid: bench.port("host_tvalid")?,
+        host_ready: bench.input("host_tready")?,
+        host_word: bench.port("host_tdata")?,
         strobes: [strobe(0)?, strobe(1)?, strobe(2)?, strobe(3)?, strobe(4)?],
         seen: Seen::default(),
     };
-    let units = bench.input::<[u8; RECORD_BYTES]>("record_units")?;
+    let units = bench.input::<[u8; RECORD_UNITS_MAX * UNIT_SIZE]>("record_units")?;
     let count = bench.input::<u8>("record_count")?;
     let (sender, port) = (bench.input::<u8>("record_sender")?, bench.input::<u8>("record_port")?);
     let sequence = bench.input::<u64>("record_sequence")?;
     let (last, malformed) = (bench.input::<bool>("record_last")?, bench.input::<bool>("record_malformed")?);
+    let (first, gap) = (bench.input::<bool>("record_first")?, bench.input::<bool>("record_gap")?);
     let mut host_stalls = Stalls::drawn(bench.fork_random());
     let mut coming: VecDeque<Option<Taken>> = (0..RECEIVE_LATENCY).map(|_| None).collect();
-    let (mut is_dead, mut is_blocked) = (false, false);
+    let (mut is_dead, mut is_blocked, mut gap_due) = (false, false, None);
     let mut bucket: Option<(u8, [u8; 2 * UNIT_SIZE])> = None;
     let mut host = VecDeque::new();
-    let mut counts = [0u32; 7];
+    let mut counts = [0u32; 8];
     for cycle in 0..CYCLES {
         let rest = rest(bench);
         let random = bench.random();
@@ -191,13 +199,16 @@ fn records_are_told_apart(bench: &mut Bench) -> Result<()> {
             sequence: random.u64(..),
             rest,
         };
-        units.set(taken.rest.bytes[..RECORD_BYTES].try_into().expect("sliced to length"));
+        units.set(taken.rest.bytes);
         count.set(taken.rest.available);
         sender.set(taken.peer);
         port.set(taken.port);
         sequence.set(taken.sequence);
         last.set(taken.is_last);
         malformed.set(taken.is_malformed);
+        let (is_first, has_gap) = (random.bool(), random.u8(..4) == 0);
+        first.set(is_first);
+        gap.set(has_gap);
         let (is_offered, may_enter) = (random.u8(..8) != 0, random.u8(..8) != 0);
         block.valid.set(is_offered);
         block.may_enter.set(may_enter);
@@ -209,6 +220,11 @@ fn records_are_told_apart(bench: &mut Bench) -> Result<()> {
         let seen = std::mem::take(&mut block.seen);
         expect_same("ready", seen.ready, may_enter && !is_blocked)?;
         let enters = is_offered && seen.ready;
+        expect_same("a gap of the sync link", seen.gap, gap_due.take())?;
+        if enters && is_first && has_gap && taken.port == 0 {
+            gap_due = Some(taken.peer);
+            counts[7] += 1;
+        }
         if let Some(found) = seen.bucket {
             expect_same("a record about a bucket", Some(found), bucket.take())?;
             is_blocked = false;
@@ -263,13 +279,13 @@ fn records_are_told_apart(bench: &mut Bench) -> Result<()> {
         }
         expect_same("strobes", seen.strobes, due)?;
         expect_same("a flow record", seen.flow, flow)?;
-        for (count, strobe) in counts[3..].iter_mut().zip(&due[1..]) {
+        for (count, strobe) in counts[3..7].iter_mut().zip(&due[1..]) {
             *count += u32::from(*strobe);
         }
         is_blocked |= enters && is_about_bucket(taken.rest.bytes[0]);
         coming.push_back(enters.then_some(taken));
     }
-    println!("buckets, host, flows, malformed, unknown, control, lost: {counts:?}");
+    println!("buckets, host, flows, malformed, unknown, control, lost, gaps: {counts:?}");
     match counts.iter().all(|count| *count > 0) {
         true => Ok(()),
         false => Err(Error::Found(format!("something never came: {counts:?}"))),

@@ -57,7 +57,7 @@ struct Digest {
 impl Loading {
     pub(super) fn new(bench: &Bench) -> Result<Loading> {
         Ok(Loading {
-            write: bench.input("write")?,
+            write: bench.input("write_valid")?,
             index: bench.input("write_index")?,
             key: bench.input("write_key")?,
             replicate: bench.input("replicate")?,

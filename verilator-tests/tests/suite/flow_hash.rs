@@ -38,7 +38,7 @@ struct Hash {
 impl Hash {
     fn new(bench: &Bench) -> Result<Hash> {
         Ok(Hash {
-            write: bench.input("write")?,
+            write: bench.input("write_valid")?,
             table: bench.input("write_table")?,
             index: bench.input("write_index")?,
             number: bench.input("write_number")?,

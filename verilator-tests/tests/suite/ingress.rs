@@ -266,18 +266,18 @@ impl Rig {
     /// Tells card and engine of a peer's session.
     fn welcome(&mut self, bench: &mut Bench, peer: u8, session: u64) -> Result<()> {
         let [write_session, write_sequence, write_known] =
-            ["write_session", "write_sequence", "write_known"].map(|name| bench.input::<bool>(name));
+            ["peer_session_valid", "peer_sequence_valid", "peer_known"].map(|name| bench.input::<bool>(name));
         let (write_session, write_sequence) = (write_session?, write_sequence?);
-        bench.input::<u8>("write_peer")?.set(peer);
-        bench.input::<u64>("write_number")?.set(0);
+        bench.input::<u8>("peer_member")?.set(peer);
+        bench.input::<u64>("peer_number")?.set(0);
         for port in 0..PORTS_MAX as u8 {
-            bench.input::<u8>("write_port")?.set(port);
+            bench.input::<u8>("peer_port")?.set(port);
             write_sequence.set(true);
             self.cycle(bench)?;
             write_sequence.set(false);
             self.cycle(bench)?;
         }
-        bench.input::<u64>("write_number")?.set(session);
+        bench.input::<u64>("peer_number")?.set(session);
         write_known?.set(true);
         write_session.set(true);
         self.cycle(bench)?;

@@ -328,10 +328,10 @@ fn write_peers(
     last: &mut BTreeMap<(u8, u8), u64>,
 ) -> Result<()> {
     let [write_session, write_sequence, write_known] =
-        ["write_session", "write_sequence", "write_known"].map(|name| bench.input::<bool>(name));
+        ["peer_session_valid", "peer_sequence_valid", "peer_known"].map(|name| bench.input::<bool>(name));
     let (write_session, write_sequence, write_known) = (write_session?, write_sequence?, write_known?);
-    let (peer, port) = (bench.input::<u8>("write_peer")?, bench.input::<u8>("write_port")?);
-    let number = bench.input::<u64>("write_number")?;
+    let (peer, port) = (bench.input::<u8>("peer_member")?, bench.input::<u8>("peer_port")?);
+    let number = bench.input::<u64>("peer_number")?;
     for sender in (0..5).map(|number| 21 * number) {
         peer.set(sender);
         for at in 0..2 {

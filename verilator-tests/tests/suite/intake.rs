@@ -40,7 +40,7 @@ fn requests_keep_their_order(bench: &mut Bench) -> Result<()> {
     let mut secret = [0; 32];
     random.fill(&mut secret);
     let hasher = FlowHasher::new(&ClusterSecret(secret));
-    let write: Input<bool> = bench.input("write")?;
+    let write: Input<bool> = bench.input("write_valid")?;
     let (table, index) = (bench.input::<u8>("write_table")?, bench.input::<u8>("write_index")?);
     let number = bench.input::<u64>("write_number")?;
     write.set(true);

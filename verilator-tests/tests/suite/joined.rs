@@ -30,8 +30,6 @@ const DRAIN_CYCLES: u64 = 120;
 const GAP_CYCLES: u64 = 32;
 /// Bytes of the longest flow record.
 const PUSH_BYTES: usize = hw::pool::RECORD_UNITS * UNIT_SIZE;
-/// Bytes of the longest record.
-const RECORD_BYTES: usize = hw::receive::UNITS_MAX * UNIT_SIZE;
 
 pub(crate) const ENGINE: Block = Block {
     name: "engine",
@@ -56,7 +54,7 @@ pub(super) struct Card {
     command_word: Input<Words>,
     record_valid: Input<bool>,
     record_ready: Port<bool>,
-    record_units: Input<[u8; RECORD_BYTES]>,
+    record_units: Input<[u8; RECORD_UNITS_MAX * UNIT_SIZE]>,
     record_count: Input<u8>,
     record_sender: Input<u8>,
     record_sequence: Input<u64>,
@@ -148,7 +146,7 @@ impl Card {
             roles_valid: bench.input("roles_valid")?,
             roles_ready: bench.port("roles_ready")?,
             roles_bucket: bench.input("roles_bucket")?,
-            roles: bench.input("roles")?,
+            roles: bench.input("roles_word")?,
             roles_set: bench.input("roles_set")?,
             roles_clear: bench.input("roles_clear")?,
             roles_copy_set: bench.input("roles_copy_set")?,
@@ -184,9 +182,9 @@ impl Card {
     /// Loads the tables of the flow hash and the keys of the digest.
     fn load(&mut self, bench: &mut Bench, model: &Model) -> Result<()> {
         let hasher = FlowHasher::new(&model.secret);
-        let valid: Input<bool> = bench.input("write_table_valid")?;
-        let (table, index) = (bench.input::<u8>("write_table")?, bench.input::<u8>("write_table_index")?);
-        let number = bench.input::<u64>("write_number")?;
+        let valid: Input<bool> = bench.input("hash_write_valid")?;
+        let (table, index) = (bench.input::<u8>("hash_write_table")?, bench.input::<u8>("hash_write_index")?);
+        let number = bench.input::<u64>("hash_write_number")?;
         let tables = hasher.endpoint_tables().iter().chain(hasher.context_tables());
         valid.set(true);
         for (n, numbers) in tables.enumerate() {
@@ -199,8 +197,9 @@ impl Card {
         }
         valid.set(false);
         let digester = FlowDigester::new(&model.secret);
-        let valid: Input<bool> = bench.input("write_key_valid")?;
-        let (index, key) = (bench.input::<u8>("write_key_index")?, bench.input::<u32>("write_key")?);
+        let valid: Input<bool> = bench.input("digest_write_valid")?;
+        let (index, key) =
+            (bench.input::<u8>("digest_write_index")?, bench.input::<u32>("digest_write_key")?);
         valid.set(true);
         for (n, value) in digester.keys().iter().enumerate() {
             index.set(n as u8);
@@ -252,9 +251,7 @@ impl Card {
     fn show_record(&self, record: &Record, sender: u8) {
         let mut units = [0; RECORD_UNITS_MAX * UNIT_SIZE];
         let count = record.encode(&mut units);
-        let mut bytes = [0; RECORD_BYTES];
-        bytes[..count * UNIT_SIZE].copy_from_slice(&units[..count * UNIT_SIZE]);
-        self.record_units.set(bytes);
+        self.record_units.set(units);
         self.record_count.set(count as u8);
         self.record_sender.set(sender);
         self.record_last.set(true);

@@ -213,7 +213,7 @@ impl Map {
             write_valid: bench.input("write_valid")?,
             write_ready: bench.port("write_ready")?,
             write_bucket: bench.input("write_bucket")?,
-            write_roles: bench.input("write_roles")?,
+            write_roles: bench.input("write_word")?,
             write_set: bench.input("write_set")?,
             write_clear: bench.input("write_clear")?,
             write_copy_set: bench.input("write_copy_set")?,

@@ -103,9 +103,9 @@ ports! {
     in_sequence: Input<u64> = input "in_sequence";
     gap_valid: Input<bool> = input "gap_valid";
     gap_peer: Input<u8> = input "gap_peer";
-    event_valid: Port<bool> = port "event_valid";
-    event_ready: Input<bool> = input "event_ready";
-    event_data: Port<[u32; EVENT_WORDS]> = port "event_data";
+    event_valid: Port<bool> = port "event_tvalid";
+    event_ready: Input<bool> = input "event_tready";
+    event_data: Port<[u32; EVENT_WORDS]> = port "event_tdata";
     wants: Port<bool> = port "window_wants";
     is_open: Input<bool> = input "window_is_open";
     is_quiet: Input<bool> = input "window_is_quiet";
