@@ -1,6 +1,7 @@
 //! The card whole: registers, frames in, frames out, commands; and how many cycles it takes.
 
 use super::engine::*;
+use super::host::{Host, Outcome, Roles};
 use super::joined::{acknowledge, settle_copies, told};
 use super::records::frame_at;
 use super::{top, Block, Test};
@@ -13,12 +14,11 @@ use formats::unit::{kind, Compact};
 use formats::{FlowId, Record};
 use hw::intake::source;
 use hw::layout;
-use hw::map::{copy, flag};
-use hw::table::{commands, outcome};
+use hw::map::copy;
+use hw::table::outcome;
 use std::collections::{BTreeMap, VecDeque};
 use verilator_tests::{
-    expect_same, Agent, Bench, Error, Histogram, Input, LiteMaster, Port, Received, Response, Result, Rules,
-    Sink, Source, Stalls,
+    expect_same, Bench, Error, Histogram, LiteMaster, Received, Response, Result, Rules, Sink, Source, Stalls,
 };
 
 /// Cycles that clearing everything and expanding the secret take, and some more.
@@ -56,50 +56,6 @@ const TESTS: &[Test] = &[
     Test { name: "cycles on an idle link", seeds: 0..1, body: cycles_on_an_idle_link },
 ];
 
-/// The host's side of the card.
-struct Host {
-    ready: Port<bool>,
-    time: Input<u64>,
-    audit: Input<u8>,
-    is_auditing: Input<bool>,
-    command_valid: Input<bool>,
-    command_ready: Port<bool>,
-    command_kind: Input<u8>,
-    command_flags: Input<u8>,
-    command_word: Input<Words>,
-    roles_valid: Input<bool>,
-    roles_ready: Port<bool>,
-    roles_bucket: Input<u16>,
-    roles: Input<u64>,
-    roles_set: Input<u8>,
-    roles_clear: Input<u8>,
-    roles_copy_clear: Input<u8>,
-    out_valid: Port<bool>,
-    out_source: Port<u8>,
-    out_outcome: Port<u8>,
-    out_id: Port<u64>,
-    out_entry: Port<Words>,
-    took_command: Option<u64>,
-    took_roles: bool,
-    /// Cycle, source, outcome, id, entry.
-    outcomes: VecDeque<(u64, u8, u8, u64, Words)>,
-}
-
-impl Agent for Host {
-    fn drive(&mut self) {}
-
-    fn sample(&mut self, cycle: u64) -> Result<()> {
-        let took_command = self.command_valid.get() && self.command_ready.get();
-        self.took_command = took_command.then_some(cycle);
-        self.took_roles = self.roles_valid.get() && self.roles_ready.get();
-        if self.out_valid.get() {
-            let entry = (self.out_id.get(), self.out_entry.get());
-            self.outcomes.push_back((cycle, self.out_source.get(), self.out_outcome.get(), entry.0, entry.1));
-        }
-        Ok(())
-    }
-}
-
 struct Rig {
     host: Host,
     lite: LiteMaster,
@@ -118,32 +74,7 @@ impl Rig {
         let mut model = Model::with(&mut random, &[OTHER, THIRD]);
         let mut sequences = [0; 3];
         settle_copies(&mut model, &mut sequences);
-        let host = Host {
-            ready: bench.port("ready")?,
-            time: bench.input("time_us")?,
-            audit: bench.input("audit")?,
-            is_auditing: bench.input("is_auditing")?,
-            command_valid: bench.input("command_valid")?,
-            command_ready: bench.port("command_ready")?,
-            command_kind: bench.input("command_kind")?,
-            command_flags: bench.input("command_flags")?,
-            command_word: bench.input("command_word")?,
-            roles_valid: bench.input("roles_valid")?,
-            roles_ready: bench.port("roles_ready")?,
-            roles_bucket: bench.input("roles_bucket")?,
-            roles: bench.input("roles_word")?,
-            roles_set: bench.input("roles_set")?,
-            roles_clear: bench.input("roles_clear")?,
-            roles_copy_clear: bench.input("roles_copy_clear")?,
-            out_valid: bench.port("out_valid")?,
-            out_source: bench.port("out_source")?,
-            out_outcome: bench.port("out_outcome")?,
-            out_id: bench.port("out_id")?,
-            out_entry: bench.port("out_entry")?,
-            took_command: None,
-            took_roles: false,
-            outcomes: VecDeque::new(),
-        };
+        let host = Host::new(bench)?;
         let lite = LiteMaster::new(bench, "s_axil", |_| Stalls::never())?;
         let source = Source::new(bench, "s_axis", Stalls::never(), Rules::default())?;
         let sink = Sink::new(bench, "m_axis", taking, Rules { gapless: true, packed: true })?;
@@ -213,20 +144,9 @@ impl Rig {
 
     /// Gives the card clock, audit and roles as the model has them.
     fn follow(&mut self, bench: &mut Bench, copy_clear: u8) -> Result<()> {
-        self.host.time.set(self.model.clock());
-        self.host.audit.set(self.model.audit as u8);
-        self.host.is_auditing.set(self.model.is_auditing);
-        for (id, _) in self.model.flows.clone() {
-            let roles = self.model.engine.roles(id.bucket());
-            let is_ours = roles.owner == MEMBER;
-            let members = u32::from_le_bytes([roles.owner, roles.backup, roles.remote, MEMBER_NONE]);
-            self.host.roles_bucket.set(id.bucket());
-            self.host.roles.set(u64::from(members) | u64::from(roles.term.0) << 32);
-            self.host.roles_set.set(if is_ours { flag::OWN } else { 0 });
-            self.host.roles_clear.set(if is_ours { flag::GAPPED } else { flag::OWN });
-            self.host.roles_copy_clear.set(copy_clear);
-            self.host.roles_valid.set(true);
-            self.host.took_roles = false;
+        self.host.show_clock(&self.model);
+        for roles in Roles::of_all(&self.model, copy_clear) {
+            self.host.show_roles(&roles);
             while !self.host.took_roles {
                 self.cycle(bench)?;
             }
@@ -243,20 +163,6 @@ impl Rig {
 
     fn cycle(&mut self, bench: &mut Bench) -> Result<()> {
         bench.cycle(&mut (&mut self.host, &mut self.lite, &mut self.source, &mut self.sink))
-    }
-
-    fn show(&self, command: &Command) {
-        let (kind, flags, cookie, record) = match command {
-            Command::Upsert { flags, cookie, record } => (commands::UPSERT, *flags, *cookie, *record),
-            Command::Delete { cookie, key } => {
-                (commands::DELETE, 0, *cookie, FlowRecord { key: *key, ..FlowRecord::default() })
-            }
-            _ => unreachable!("no other is drawn"),
-        };
-        let entry = layout::Entry { record, cookie, ..Default::default() };
-        self.host.command_kind.set(kind);
-        self.host.command_flags.set(flags);
-        self.host.command_word.set(layout::pack(&entry));
     }
 
     /// The value of a counter, as the driver reads it.
@@ -329,15 +235,14 @@ fn card_agrees(bench: &mut Bench) -> Result<()> {
                     _ => {}
                 }
             }
-            rig.host.command_valid.set(command.is_some());
-            if let Some((command, _)) = &command {
-                rig.show(command);
-            }
+            rig.host.show_command(command.as_ref().map(|(command, _)| command));
             rig.cycle(bench)?;
             if rig.host.took_command.is_some() {
                 commands_due.extend(command.take());
             }
-            while let Some((_, from, found, id, entry)) = rig.host.outcomes.pop_front() {
+            while let Some(Outcome { source: from, outcome: found, id, entry, .. }) =
+                rig.host.outcomes.pop_front()
+            {
                 let due = match from {
                     source::COMMAND => {
                         let (command, id) =
@@ -415,14 +320,13 @@ fn cycles_on_an_idle_link(bench: &mut Bench) -> Result<()> {
         let record = FlowRecord { key, groups: Groups::STATUS, status: n as u16, ..FlowRecord::default() };
         // New lives: told whatever replicates.
         let flags = formats::descriptor::upsert::NEW;
-        rig.show(&Command::Upsert { flags, cookie: 1, record });
-        rig.host.command_valid.set(true);
+        rig.host.show_command(Some(&Command::Upsert { flags, cookie: 1, record }));
         rig.host.took_command = None;
         while rig.host.took_command.is_none() {
             rig.cycle(bench)?;
         }
         let since = rig.host.took_command.unwrap_or_default();
-        rig.host.command_valid.set(false);
+        rig.host.show_command(None);
         rig.drain(bench)?;
         let frames: Vec<Received> = std::iter::from_fn(|| rig.sink.next_frame()).collect();
         expect_same("frames of a command", frames.len(), 2)?;
@@ -440,7 +344,7 @@ fn cycles_on_an_idle_link(bench: &mut Bench) -> Result<()> {
     let flow = FlowRecord { key, groups: Groups::STATUS, ..FlowRecord::default() };
     rig.send(&[Record::Full(flow, stamp)]);
     rig.drain(bench)?;
-    let first = rig.host.outcomes.pop_front().map(|outcome| outcome.2);
+    let first = rig.host.outcomes.pop_front().map(|outcome| outcome.outcome);
     expect_same("a flow of the peer", first, Some(outcome::APPLIED))?;
     while rig.source.next_sent().is_some() {}
     let (mut over, mut version, mut sustained) = (Histogram::new(), stamp.version, 0.0f64);
@@ -467,7 +371,7 @@ fn cycles_on_an_idle_link(bench: &mut Bench) -> Result<()> {
         rig.drain(bench)?;
         let sent = rig.source.next_sent().ok_or(Error::Found("a frame that did not go in".into()))?;
         let found: Vec<(u64, u8)> =
-            rig.host.outcomes.drain(..).map(|outcome| (outcome.0, outcome.2)).collect();
+            rig.host.outcomes.drain(..).map(|outcome| (outcome.cycle, outcome.outcome)).collect();
         expect_same("records of a frame", found.len(), records.len())?;
         for (m, (cycle, found)) in found.iter().enumerate() {
             expect_same("a record", *found, outcome::APPLIED)?;

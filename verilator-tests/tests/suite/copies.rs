@@ -1,6 +1,7 @@
 //! Copies of what the card owns, held by software engines: whatever the pool refuses, they become equal.
 
 use super::engine::*;
+use super::host::Roles;
 use super::joined::Card;
 use super::records::frame_between;
 use formats::descriptor::Command;
@@ -99,28 +100,16 @@ impl World {
     fn look(&mut self, bench: &mut Bench, refuse: u8) -> Result<()> {
         for bucket in self.buckets() {
             let asked = |copy| u8::from(self.asked.contains(&(copy, bucket))) * copy::DIRTY;
-            self.card.roles_copy_set.set(asked(0) | asked(1) << 4);
-            self.card.roles_copy_clear.set(copy::WAITING * 0x11);
-            self.show_roles(bucket);
-            self.card.roles_valid.set(true);
-            self.card.took_roles = false;
-            while !self.card.took_roles {
+            let (copy_set, copy_clear) = (asked(0) | asked(1) << 4, copy::WAITING * 0x11);
+            self.card.host.show_roles(&Roles { copy_set, copy_clear, ..Roles::of(&self.model, bucket) });
+            while !self.card.host.took_roles {
                 self.cycle(bench, refuse)?;
             }
-            self.card.roles_valid.set(false);
+            self.card.host.roles_valid.set(false);
         }
         self.asked.clear();
         self.model.now.local_us += 30_000;
         Ok(())
-    }
-
-    fn show_roles(&self, bucket: u16) {
-        let roles = self.model.engine.roles(bucket);
-        let members = u32::from_le_bytes([roles.owner, roles.backup, roles.remote, roles.successor]);
-        self.card.roles_bucket.set(bucket);
-        self.card.roles.set(u64::from(members) | u64::from(roles.term.0) << 32);
-        self.card.roles_set.set(0);
-        self.card.roles_clear.set(0);
     }
 
     /// Ours.
@@ -178,7 +167,7 @@ pub(super) fn copies_follow(bench: &mut Bench) -> Result<()> {
             refuse = if random.bool() { 0 } else { random.u8(..) };
         }
         if cycle % LOOK_CYCLES == 0 {
-            world.card.command_valid.set(false);
+            world.card.host.show_command(None);
             world.look(bench, refuse)?;
         }
         if command.is_none() && !offers.is_stalled(true) {
@@ -186,21 +175,17 @@ pub(super) fn copies_follow(bench: &mut Bench) -> Result<()> {
                 command = Some((as_stated(drawn), asked.id));
             }
         }
-        world.card.command_valid.set(command.is_some());
-        if let Some((command, _)) = &command {
-            world.card.show_command(command);
-        }
-        world.card.time.set(world.model.clock());
+        world.card.host.show_command(command.as_ref().map(|(command, _)| command));
+        world.card.host.time.set(world.model.clock());
         world.cycle(bench, refuse)?;
-        if let (true, Some((command, id))) =
-            (world.card.took_command, command.take_if(|_| world.card.took_command))
-        {
+        let took_command = world.card.host.took_command.is_some();
+        if let Some((command, id)) = command.take_if(|_| took_command) {
             world.model.take(&command, id);
             // What the engine itself would tell goes nowhere.
             world.model.engine.transmit(world.model.now, &mut |_, _| ());
         }
     }
-    world.card.command_valid.set(false);
+    world.card.host.show_command(None);
 
     // Nothing is refused any more: all become equal, and say so.
     for cycle in 0..QUIET_CYCLES {

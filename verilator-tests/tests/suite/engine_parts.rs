@@ -125,7 +125,8 @@ fn is_about_bucket(kind: u8) -> bool {
     [kind::TERM, kind::SNAPSHOT_BEGIN, kind::SNAPSHOT_END, kind::DIGEST].contains(&kind)
 }
 
-fn command_of(record: &Record) -> Option<u8> {
+/// The command that a flow record is; of another none.
+pub(super) fn command_of(record: &Record) -> Option<u8> {
     Some(match record {
         Record::Compact(_) => commands::COMPACT,
         Record::Window(formats::flow::Direction::Original, _) => commands::WINDOW_ORIGINAL,

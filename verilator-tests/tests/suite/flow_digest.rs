@@ -26,8 +26,8 @@ pub(crate) const BLOCK: Block = Block {
 /// What the image depends on.
 #[derive(Clone, Copy)]
 pub(super) struct Setting {
-    replicate: u8,
-    edge_bits: u8,
+    pub(super) replicate: u8,
+    pub(super) edge_bits: u8,
 }
 
 impl Setting {
@@ -36,7 +36,7 @@ impl Setting {
 }
 
 /// The ports of keys and setting.
-pub(super) struct Loading {
+pub(super) struct Keys {
     write: Input<bool>,
     index: Input<u8>,
     key: Input<u32>,
@@ -46,7 +46,7 @@ pub(super) struct Loading {
 
 /// The ports of the block.
 struct Digest {
-    loading: Loading,
+    keys: Keys,
     in_valid: Input<bool>,
     in_entry: Input<[u32; ENTRY_WORDS]>,
     out_valid: Port<bool>,
@@ -54,12 +54,12 @@ struct Digest {
     out_digest: Port<u64>,
 }
 
-impl Loading {
-    pub(super) fn new(bench: &Bench) -> Result<Loading> {
-        Ok(Loading {
-            write: bench.input("write_valid")?,
-            index: bench.input("write_index")?,
-            key: bench.input("write_key")?,
+impl Keys {
+    pub(super) fn new(bench: &Bench, port: &str) -> Result<Keys> {
+        Ok(Keys {
+            write: bench.input(&format!("{port}_valid"))?,
+            index: bench.input(&format!("{port}_index"))?,
+            key: bench.input(&format!("{port}_key"))?,
             replicate: bench.input("replicate")?,
             edge_bits: bench.input("edge_bits")?,
         })
@@ -94,7 +94,7 @@ impl Loading {
 impl Digest {
     fn new(bench: &Bench) -> Result<Digest> {
         Ok(Digest {
-            loading: Loading::new(bench)?,
+            keys: Keys::new(bench, "write")?,
             in_valid: bench.input("in_valid")?,
             in_entry: bench.input("in_entry")?,
             out_valid: bench.port("out_valid")?,
@@ -180,7 +180,7 @@ fn contributions_match(bench: &mut Bench) -> Result<()> {
     let digest = Digest::new(bench)?;
     expect_same("a contribution after reset", digest.out_valid.get(), false)?;
     let (digester, setting) = (digester(bench), setting(bench));
-    digest.loading.load(bench, &digester, setting)?;
+    digest.keys.load(bench, &digester, setting)?;
     digest.compare(bench, &digester, setting, CYCLES)
 }
 
@@ -188,7 +188,7 @@ fn settings_can_be_changed(bench: &mut Bench) -> Result<()> {
     let digest = Digest::new(bench)?;
     for _ in 0..100 {
         let (digester, setting) = (digester(bench), setting(bench));
-        digest.loading.load(bench, &digester, setting)?;
+        digest.keys.load(bench, &digester, setting)?;
         digest.compare(bench, &digester, setting, RUN_CYCLES)?;
     }
     Ok(())

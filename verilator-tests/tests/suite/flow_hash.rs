@@ -19,12 +19,52 @@ pub(crate) const BLOCK: Block = Block {
     ],
 };
 
-/// The ports of the block.
-struct Hash {
-    write: Input<bool>,
+/// The port through which numbers are written.
+pub(super) struct Numbers {
+    valid: Input<bool>,
     table: Input<u8>,
     index: Input<u8>,
     number: Input<u64>,
+}
+
+impl Numbers {
+    pub(super) fn new(bench: &Bench, port: &str) -> Result<Numbers> {
+        Ok(Numbers {
+            valid: bench.input(&format!("{port}_valid"))?,
+            table: bench.input(&format!("{port}_table"))?,
+            index: bench.input(&format!("{port}_index"))?,
+            number: bench.input(&format!("{port}_number"))?,
+        })
+    }
+
+    /// Writes every number of a hasher, with pauses in which the port carries noise.
+    pub(super) fn load(&self, bench: &mut Bench, hasher: &FlowHasher) -> Result<()> {
+        let tables = hasher.endpoint_tables().iter().chain(hasher.context_tables());
+        for (table, numbers) in tables.enumerate() {
+            for (index, number) in numbers.iter().enumerate() {
+                while bench.random().u8(..) < 50 {
+                    self.valid.set(false);
+                    self.table.set(bench.random().u8(..64));
+                    self.index.set(bench.random().u8(..16));
+                    self.number.set(bench.random().u64(..1 << 40));
+                    bench.cycle(&mut ())?;
+                }
+                self.valid.set(true);
+                self.table.set(table as u8);
+                self.index.set(index as u8);
+                self.number.set(*number);
+                bench.cycle(&mut ())?;
+            }
+        }
+        self.valid.set(false);
+        // The last number is one register away from its memory.
+        bench.cycle(&mut ())
+    }
+}
+
+/// The ports of the block.
+struct Hash {
+    numbers: Numbers,
     in_valid: Input<bool>,
     addresses: [Input<u128>; 2],
     ports: [Input<u16>; 2],
@@ -38,10 +78,7 @@ struct Hash {
 impl Hash {
     fn new(bench: &Bench) -> Result<Hash> {
         Ok(Hash {
-            write: bench.input("write_valid")?,
-            table: bench.input("write_table")?,
-            index: bench.input("write_index")?,
-            number: bench.input("write_number")?,
+            numbers: Numbers::new(bench, "write")?,
             in_valid: bench.input("in_valid")?,
             addresses: [bench.input("in_src")?, bench.input("in_dst")?],
             ports: [bench.input("in_src_port")?, bench.input("in_dst_port")?],
@@ -51,30 +88,6 @@ impl Hash {
             out_valid: bench.port("out_valid")?,
             id: bench.port("out_id")?,
         })
-    }
-
-    /// Writes every number of a hasher, with pauses in which the port carries noise.
-    fn load(&self, bench: &mut Bench, hasher: &FlowHasher) -> Result<()> {
-        let tables = hasher.endpoint_tables().iter().chain(hasher.context_tables());
-        for (table, numbers) in tables.enumerate() {
-            for (index, number) in numbers.iter().enumerate() {
-                while bench.random().u8(..) < 50 {
-                    self.write.set(false);
-                    self.table.set(bench.random().u8(..64));
-                    self.index.set(bench.random().u8(..16));
-                    self.number.set(bench.random().u64(..1 << 40));
-                    bench.cycle(&mut ())?;
-                }
-                self.write.set(true);
-                self.table.set(table as u8);
-                self.index.set(index as u8);
-                self.number.set(*number);
-                bench.cycle(&mut ())?;
-            }
-        }
-        self.write.set(false);
-        // The last number is one register away from its memory.
-        bench.cycle(&mut ())
     }
 
     fn show(&self, key: &FlowKey) {
@@ -140,7 +153,7 @@ fn ids_match(bench: &mut Bench) -> Result<()> {
     let hash = Hash::new(bench)?;
     expect_same("an id after reset", hash.out_valid.get(), false)?;
     let hasher = hasher(bench);
-    hash.load(bench, &hasher)?;
+    hash.numbers.load(bench, &hasher)?;
     hash.compare(bench, &hasher, CYCLES)
 }
 
@@ -149,7 +162,7 @@ fn numbers_can_be_changed(bench: &mut Bench) -> Result<()> {
     let hash = Hash::new(bench)?;
     for _ in 0..3 {
         let hasher = hasher(bench);
-        hash.load(bench, &hasher)?;
+        hash.numbers.load(bench, &hasher)?;
         hash.compare(bench, &hasher, 1_000)?;
     }
     Ok(())

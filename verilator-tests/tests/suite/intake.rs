@@ -1,6 +1,7 @@
 //! Requests of the engine: who is next, and what each becomes.
 
 use super::engine::any_key;
+use super::flow_hash::Numbers;
 use super::{top, Block, Test};
 use fastrand::Rng;
 use formats::hash::{ClusterSecret, FlowHasher};
@@ -40,20 +41,7 @@ fn requests_keep_their_order(bench: &mut Bench) -> Result<()> {
     let mut secret = [0; 32];
     random.fill(&mut secret);
     let hasher = FlowHasher::new(&ClusterSecret(secret));
-    let write: Input<bool> = bench.input("write_valid")?;
-    let (table, index) = (bench.input::<u8>("write_table")?, bench.input::<u8>("write_index")?);
-    let number = bench.input::<u64>("write_number")?;
-    write.set(true);
-    for (n, numbers) in hasher.endpoint_tables().iter().chain(hasher.context_tables()).enumerate() {
-        for (m, value) in numbers.iter().enumerate() {
-            table.set(n as u8);
-            index.set(m as u8);
-            number.set(*value);
-            bench.cycle(&mut ())?;
-        }
-    }
-    write.set(false);
-    (0..4).try_for_each(|_| bench.cycle(&mut ()))?;
+    Numbers::new(bench, "write")?.load(bench, &hasher)?;
     let mut intake = Intake::new(bench)?;
     let mut commands_offered = Stalls::drawn(bench.fork_random());
     let mut due: VecDeque<Option<Request>> = (0..INTAKE_LATENCY).map(|_| None).collect();

@@ -2,19 +2,23 @@
 
 use super::copies::copies_follow;
 use super::engine::*;
+use super::engine_parts::command_of;
+use super::flow_digest::{Keys, Setting};
+use super::flow_hash::Numbers;
+use super::host::{Host, Roles};
 use super::{top, Block, Test};
 use formats::descriptor::Command;
 use formats::frame::split;
 use formats::hash::{FlowDigester, FlowHasher};
-use formats::limits::{MEMBER_NONE, RECORD_UNITS_MAX, UNIT_SIZE};
+use formats::limits::{RECORD_UNITS_MAX, UNIT_SIZE};
 use formats::register::Counter;
 use formats::unit::{kind, AckUnit};
 use formats::Record;
 use hw::engine::{refusal, COUNTERS, LATENCY, PUSH_LATENCY};
 use hw::layout;
-use hw::map::{copy, flag};
+use hw::map::copy;
 use hw::receive::LATENCY as RECEIVE_LATENCY;
-use hw::table::{commands, outcome};
+use hw::table::outcome;
 use std::collections::VecDeque;
 use verilator_tests::{expect_same, Agent, Bench, Error, Histogram, Input, Port, Result, Stalls};
 
@@ -41,17 +45,9 @@ pub(crate) const ENGINE: Block = Block {
     ],
 };
 
-/// The ports of the block, and what was seen of them before the last edge.
+/// The block between its host and its peers: the ports, and what was seen of them before the last edge.
 pub(super) struct Card {
-    ready: Port<bool>,
-    pub(super) time: Input<u64>,
-    audit: Input<u8>,
-    is_auditing: Input<bool>,
-    pub(super) command_valid: Input<bool>,
-    command_ready: Port<bool>,
-    command_kind: Input<u8>,
-    command_flags: Input<u8>,
-    command_word: Input<Words>,
+    pub(super) host: Host,
     record_valid: Input<bool>,
     record_ready: Port<bool>,
     record_units: Input<[u8; RECORD_UNITS_MAX * UNIT_SIZE]>,
@@ -59,57 +55,23 @@ pub(super) struct Card {
     record_sender: Input<u8>,
     record_sequence: Input<u64>,
     record_last: Input<bool>,
-    pub(super) roles_valid: Input<bool>,
-    roles_ready: Port<bool>,
-    pub(super) roles_bucket: Input<u16>,
-    pub(super) roles: Input<u64>,
-    pub(super) roles_set: Input<u8>,
-    pub(super) roles_clear: Input<u8>,
-    pub(super) roles_copy_set: Input<u8>,
-    pub(super) roles_copy_clear: Input<u8>,
-    out_valid: Port<bool>,
-    out_outcome: Port<u8>,
-    out_refusal: Port<u8>,
-    out_created: Port<bool>,
-    out_id: Port<u64>,
-    out_entry: Port<Words>,
     push_valid: Port<bool>,
     push_member: Port<u8>,
     push_units: Port<u8>,
     push_data: Port<[u8; PUSH_BYTES]>,
     up: Port<[u8; COUNTERS / 8]>,
     down: Port<[u8; COUNTERS / 8]>,
-    pub(super) took_command: bool,
     took_record: bool,
-    pub(super) took_roles: bool,
-    outcome: Option<Outcome>,
     pub(super) push: Option<(u8, Vec<u8>)>,
     pub(super) counts: [i64; COUNTERS],
-}
-
-/// What became of a request.
-struct Outcome {
-    outcome: u8,
-    refusal: u8,
-    created: bool,
-    id: u64,
-    entry: Words,
 }
 
 impl Agent for Card {
     fn drive(&mut self) {}
 
-    fn sample(&mut self, _cycle: u64) -> Result<()> {
-        self.took_command = self.command_valid.get() && self.command_ready.get();
+    fn sample(&mut self, cycle: u64) -> Result<()> {
+        self.host.sample(cycle)?;
         self.took_record = self.record_valid.get() && self.record_ready.get();
-        self.took_roles = self.roles_valid.get() && self.roles_ready.get();
-        self.outcome = self.out_valid.get().then(|| Outcome {
-            outcome: self.out_outcome.get(),
-            refusal: self.out_refusal.get(),
-            created: self.out_created.get(),
-            id: self.out_id.get(),
-            entry: self.out_entry.get(),
-        });
         self.push = self.push_valid.get().then(|| {
             let bytes = usize::from(self.push_units.get()) * UNIT_SIZE;
             (self.push_member.get(), self.push_data.get()[..bytes].to_vec())
@@ -127,15 +89,7 @@ impl Card {
     /// With the keys and registers of the model.
     pub(super) fn new(bench: &mut Bench, model: &Model) -> Result<Card> {
         let mut card = Card {
-            ready: bench.port("ready")?,
-            time: bench.input("time_us")?,
-            audit: bench.input("audit")?,
-            is_auditing: bench.input("is_auditing")?,
-            command_valid: bench.input("command_valid")?,
-            command_ready: bench.port("command_ready")?,
-            command_kind: bench.input("command_kind")?,
-            command_flags: bench.input("command_flags")?,
-            command_word: bench.input("command_word")?,
+            host: Host::new(bench)?,
             record_valid: bench.input("record_valid")?,
             record_ready: bench.port("record_ready")?,
             record_units: bench.input("record_units")?,
@@ -143,109 +97,35 @@ impl Card {
             record_sender: bench.input("record_sender")?,
             record_sequence: bench.input("record_sequence")?,
             record_last: bench.input("record_last")?,
-            roles_valid: bench.input("roles_valid")?,
-            roles_ready: bench.port("roles_ready")?,
-            roles_bucket: bench.input("roles_bucket")?,
-            roles: bench.input("roles_word")?,
-            roles_set: bench.input("roles_set")?,
-            roles_clear: bench.input("roles_clear")?,
-            roles_copy_set: bench.input("roles_copy_set")?,
-            roles_copy_clear: bench.input("roles_copy_clear")?,
-            out_valid: bench.port("out_valid")?,
-            out_outcome: bench.port("out_outcome")?,
-            out_refusal: bench.port("out_refusal")?,
-            out_created: bench.port("out_created")?,
-            out_id: bench.port("out_id")?,
-            out_entry: bench.port("out_entry")?,
             push_valid: bench.port("push_valid")?,
             push_member: bench.port("push_member")?,
             push_units: bench.port("push_units")?,
             push_data: bench.port("push_data")?,
             up: bench.port("up")?,
             down: bench.port("down")?,
-            took_command: false,
             took_record: false,
-            took_roles: false,
-            outcome: None,
             push: None,
             counts: [0; COUNTERS],
         };
-        bench.run_until(&mut card, READY_CYCLES, |card| card.ready.get())?;
+        bench.run_until(&mut card, READY_CYCLES, |card| card.host.ready.get())?;
         bench.input::<u8>("member")?.set(MEMBER);
         bench.input::<u64>("session")?.set(SESSION);
         bench.input::<u64>("welcome")?.set(1 << OTHER | 1 << THIRD);
-        bench.input::<u8>("replicate")?.set(model.replicate.0);
-        card.load(bench, model)?;
+        Numbers::new(bench, "hash_write")?.load(bench, &FlowHasher::new(&model.secret))?;
+        let setting = Setting { replicate: model.replicate.0, edge_bits: 0 };
+        Keys::new(bench, "digest_write")?.load(bench, &FlowDigester::new(&model.secret), setting)?;
         Ok(card)
-    }
-
-    /// Loads the tables of the flow hash and the keys of the digest.
-    fn load(&mut self, bench: &mut Bench, model: &Model) -> Result<()> {
-        let hasher = FlowHasher::new(&model.secret);
-        let valid: Input<bool> = bench.input("hash_write_valid")?;
-        let (table, index) = (bench.input::<u8>("hash_write_table")?, bench.input::<u8>("hash_write_index")?);
-        let number = bench.input::<u64>("hash_write_number")?;
-        let tables = hasher.endpoint_tables().iter().chain(hasher.context_tables());
-        valid.set(true);
-        for (n, numbers) in tables.enumerate() {
-            for (m, value) in numbers.iter().enumerate() {
-                table.set(n as u8);
-                index.set(m as u8);
-                number.set(*value);
-                bench.cycle(self)?;
-            }
-        }
-        valid.set(false);
-        let digester = FlowDigester::new(&model.secret);
-        let valid: Input<bool> = bench.input("digest_write_valid")?;
-        let (index, key) =
-            (bench.input::<u8>("digest_write_index")?, bench.input::<u32>("digest_write_key")?);
-        valid.set(true);
-        for (n, value) in digester.keys().iter().enumerate() {
-            index.set(n as u8);
-            key.set(*value);
-            bench.cycle(self)?;
-        }
-        valid.set(false);
-        (0..4).try_for_each(|_| bench.cycle(self))
     }
 
     /// Gives the card clock, audit and the roles of every bucket as the engine has them.
     pub(super) fn follow(&mut self, bench: &mut Bench, model: &Model, copy_clear: u8) -> Result<()> {
-        self.time.set(model.clock());
-        self.audit.set(model.audit as u8);
-        self.is_auditing.set(model.is_auditing);
-        for (id, _) in &model.flows {
-            let roles = model.engine.roles(id.bucket());
-            let is_ours = roles.owner == MEMBER;
-            let members = u32::from_le_bytes([roles.owner, roles.backup, roles.remote, MEMBER_NONE]);
-            self.roles_bucket.set(id.bucket());
-            self.roles.set(u64::from(members) | u64::from(roles.term.0) << 32);
-            self.roles_set.set(if is_ours { flag::OWN } else { 0 });
-            self.roles_clear.set(if is_ours { flag::GAPPED } else { flag::OWN });
-            self.roles_copy_set.set(0);
-            self.roles_copy_clear.set(copy_clear);
-            self.roles_valid.set(true);
-            self.took_roles = false;
-            bench.run_until(self, READY_CYCLES, |card| card.took_roles)?;
-            self.roles_valid.set(false);
+        self.host.show_clock(model);
+        for roles in Roles::of_all(model, copy_clear) {
+            self.host.show_roles(&roles);
+            bench.run_until(self, READY_CYCLES, |card| card.host.took_roles)?;
+            self.host.roles_valid.set(false);
         }
         Ok(())
-    }
-
-    pub(super) fn show_command(&self, command: &Command) {
-        let (kind, flags, cookie, record) = match command {
-            Command::Upsert { flags, cookie, record } => (commands::UPSERT, *flags, *cookie, *record),
-            Command::Delete { cookie, key } => {
-                let record = formats::FlowRecord { key: *key, ..Default::default() };
-                (commands::DELETE, 0, *cookie, record)
-            }
-            _ => unreachable!("no other is drawn"),
-        };
-        let entry = layout::Entry { record, cookie, ..Default::default() };
-        self.command_kind.set(kind);
-        self.command_flags.set(flags);
-        self.command_word.set(layout::pack(&entry));
     }
 
     fn show_record(&self, record: &Record, sender: u8) {
@@ -268,16 +148,7 @@ pub(super) fn told(model: &mut Model, sequences: &mut [u64; 3]) -> Vec<(u8, Vec<
             let (record, count) = Record::decode(units).expect("a record of the engine");
             let (bytes, rest) = units.split_at(count * UNIT_SIZE);
             units = rest;
-            let is_flow = matches!(
-                record,
-                Record::Compact(_)
-                    | Record::Window(..)
-                    | Record::Update(_)
-                    | Record::Full(..)
-                    | Record::Delete(_)
-                    | Record::DeleteKeyed(..)
-            );
-            if is_flow {
+            if command_of(&record).is_some() {
                 told.push((header.receiver, bytes.to_vec()));
             }
         }
@@ -365,23 +236,20 @@ impl Joined {
         if offers {
             self.draw();
         }
-        self.card.command_valid.set(self.command.is_some());
-        if let Some((command, _)) = &self.command {
-            self.card.show_command(command);
-        }
+        self.card.host.show_command(self.command.as_ref().map(|(command, _)| command));
         self.card.record_valid.set(self.record.is_some());
         if let Some((sender, record, ..)) = &self.record {
             self.card.show_record(record, *sender);
         }
-        self.card.time.set(self.model.clock());
+        self.card.host.time.set(self.model.clock());
         bench.cycle(&mut self.card)?;
         self.coming.push_back(if self.card.took_record { self.record.take() } else { None });
         let arrived = self.coming.pop_front().flatten();
         if let Some((sender, record, asked, key)) = arrived {
-            expect_same("a slot that was promised", self.card.took_command, false)?;
+            expect_same("a slot that was promised", self.card.host.took_command, None)?;
             self.take_record(sender, &record, &asked, key);
         }
-        if self.card.took_command {
+        if self.card.host.took_command.is_some() {
             self.commands_taken += 1;
             let (command, id) = self.command.take().ok_or(Error::Found("a command of nobody".into()))?;
             let due = self.model.take(&command, id);
@@ -443,8 +311,8 @@ impl Joined {
     /// What came out.
     fn check(&mut self) -> Result<()> {
         let is_due = self.due.front().is_some_and(|front| front.since + LATENCY as u64 == self.cycle);
-        expect_same("an outcome is there", self.card.outcome.is_some(), is_due)?;
-        if let (Some(found), true) = (self.card.outcome.take(), is_due) {
+        expect_same("an outcome is there", !self.card.host.outcomes.is_empty(), is_due)?;
+        if let (Some(found), true) = (self.card.host.outcomes.pop_front(), is_due) {
             let Expected { due, refusal, .. } = self.due.pop_front().expect("it is due");
             expect_same("the id", found.id, due.id.0)?;
             expect_same("the refusal", found.refusal, refusal)?;

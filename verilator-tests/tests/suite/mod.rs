@@ -18,6 +18,7 @@ pub(crate) mod flow_digest;
 pub(crate) mod flow_hash;
 pub(crate) mod flows;
 pub(crate) mod framer;
+mod host;
 pub(crate) mod ingress;
 pub(crate) mod ingress_parts;
 mod intake;

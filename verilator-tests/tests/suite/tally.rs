@@ -1,6 +1,6 @@
 //! The sums of buckets against `FlowDigester` and plain numbers, under entries of few places back to back.
 
-use super::flow_digest::{contribution, digester, entry, setting, Loading, Setting};
+use super::flow_digest::{contribution, digester, entry, setting, Keys, Setting};
 use super::{top, Block, Test};
 use formats::hash::FlowDigester;
 use formats::limits::BUCKETS_COUNT;
@@ -105,7 +105,7 @@ impl Model {
 
 /// The ports of the block.
 struct Tally {
-    loading: Loading,
+    keys: Keys,
     ready: Port<bool>,
     in_valid: Input<bool>,
     in_entry: Input<Words>,
@@ -126,7 +126,7 @@ struct Tally {
 impl Tally {
     fn new(bench: &Bench) -> Result<Tally> {
         Ok(Tally {
-            loading: Loading::new(bench)?,
+            keys: Keys::new(bench, "write")?,
             ready: bench.port("ready")?,
             in_valid: bench.input("in_valid")?,
             in_entry: bench.input("in_entry")?,
@@ -154,7 +154,7 @@ impl Tally {
             bench.cycle(&mut ())?;
         }
         expect_same("ready", self.ready.get(), true)?;
-        self.loading.load(bench, &model.digester, model.setting)
+        self.keys.load(bench, &model.digester, model.setting)
     }
 
     /// One clock: an entry if there is one, and a read that waits if there is none.
@@ -278,7 +278,7 @@ fn sums_match(bench: &mut Bench) -> Result<()> {
     for _ in 0..ROUNDS {
         // Contributions of the settings before are exact as long as they stay.
         (model.digester, model.setting) = (digester(bench), setting(bench));
-        tally.loading.load(bench, &model.digester, model.setting)?;
+        tally.keys.load(bench, &model.digester, model.setting)?;
         tally.compare(bench, &mut model, CYCLES)?;
         tally.compare_all(bench, &mut model)?;
     }
