@@ -5,11 +5,13 @@
 //! run one comes a clock; what the pool refuses late is no more than what waits before and in it, and 64
 //! find room here.
 //!
-//! Timing: outputs are registers behind one choice.
+//! Timing: outputs are registers behind one choice, [`LATENCY`] cycles after a mark if none waits before it.
 
 use crate::prim::Fifo;
 use rust_hdl::prelude::*;
 
+/// Cycles from a mark to where it leaves.
+pub const LATENCY: usize = 2;
 /// Buckets that may wait of each kind.
 pub const PLACES: usize = 64;
 

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use verilator_tests::{expect_same, Agent, Bench, Error, Input, Port, Result, Stalls};
 
 const CYCLES: u64 = 40_000;
+const DIRTY_LATENCY: u64 = hw::dirty::LATENCY as u64;
 /// Bytes of the longest record.
 const RECORD_BYTES: usize = UNITS_MAX * UNIT_SIZE;
 /// Bytes of the host's word: the record, its length, sender, port and sequence.
@@ -29,7 +30,7 @@ pub(crate) const RECEIVE: Block = Block {
 pub(crate) const DIRTY: Block = Block {
     name: "dirty",
     design: || top("dirty"),
-    latency_cycles: None,
+    latency_cycles: Some(DIRTY_LATENCY),
     tests: &[Test { name: "marks wait and leave", seeds: 0..4, body: marks_leave }],
 };
 
@@ -293,13 +294,14 @@ fn records_are_told_apart(bench: &mut Bench) -> Result<()> {
     }
 }
 
-/// Marks come in bursts, and leave in order of their kind.
+/// Marks come in bursts, and leave in order of their kind, each as soon as it may.
 fn marks_leave(bench: &mut Bench) -> Result<()> {
     let valids = [bench.input::<bool>("late_valid")?, bench.input("early_valid")?];
     let buckets = [bench.input::<u16>("late_bucket")?, bench.input("early_bucket")?];
     let (valid, bucket) = (bench.port::<bool>("out_valid")?, bench.port::<u16>("out_bucket")?);
     let (ready, is_idle) = (bench.input::<bool>("out_ready")?, bench.port::<bool>("is_idle")?);
-    let mut waiting: [VecDeque<u16>; 2] = Default::default();
+    // With the cycle in which each came.
+    let mut waiting: [VecDeque<(u64, u16)>; 2] = Default::default();
     let mut most = 0;
     for cycle in 0..CYCLES {
         let random = bench.random();
@@ -311,16 +313,21 @@ fn marks_leave(bench: &mut Bench) -> Result<()> {
         }
         let takes = random.u8(..4) != 0;
         ready.set(takes);
+        let may_leave = |marks: &VecDeque<(u64, u16)>| {
+            marks.front().is_some_and(|(came, _)| came + DIRTY_LATENCY <= cycle)
+        };
+        expect_same("a mark is there", valid.get(), waiting.iter().any(may_leave))?;
         let left = (valid.get() && takes).then(|| bucket.get());
         bench.cycle(&mut ())?;
         if let Some(left) = left {
-            let place = waiting.iter().position(|waiting| waiting.front() == Some(&left));
+            let first = |marks: &VecDeque<(u64, u16)>| marks.front().map(|(_, bucket)| *bucket);
+            let place = waiting.iter().position(|marks| first(marks) == Some(left));
             let place = place.ok_or(Error::Found(format!("bucket {left} leaves out of order")))?;
             waiting[place].pop_front();
         }
         for n in 0..2 {
             if valids[n].get() {
-                waiting[n].push_back(buckets[n].get());
+                waiting[n].push_back((cycle, buckets[n].get()));
             }
         }
         let count = waiting[0].len() + waiting[1].len();
