@@ -131,12 +131,11 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize, const P: us
         if self.intake.out_valid.val() {
             self.map.in_bucket.next = self.intake.out_id.val().get_bits::<10>(30);
         }
-        self.look_in.next = bit_cast::<130, 75>(self.intake.out_aside.val())
-            | (bit_cast::<130, 8>(self.intake.out_command.val()) << 75)
-            | (bit_cast::<130, 4>(self.intake.out_flags.val()) << 83)
-            | (bit_cast::<130, 1>(self.intake.out_keyed.val().into()) << 87)
-            | (bit_cast::<130, 32>(self.intake.out_word.val().get_bits::<32>(self.term_at.val().index())) << 88)
-            | (bit_cast::<130, 10>(self.intake.out_id.val().get_bits::<10>(30)) << 120);
+        self.look_in.next = bit_cast::<120, 75>(self.intake.out_aside.val())
+            | (bit_cast::<120, 8>(self.intake.out_command.val()) << 75)
+            | (bit_cast::<120, 4>(self.intake.out_flags.val()) << 83)
+            | (bit_cast::<120, 1>(self.intake.out_keyed.val().into()) << 87)
+            | (bit_cast::<120, 32>(self.intake.out_word.val().get_bits::<32>(self.term_at.val().index())) << 88);
         self.looks.in_data.next = self.look_in.val();
 
         // What the bucket says of it: authority, then term.
@@ -175,7 +174,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize, const P: us
             | (bit_cast::<143, 8>(self.map.out_backup.val()) << 109)
             | (bit_cast::<143, 8>(self.map.out_remote.val()) << 117)
             | (bit_cast::<143, 8>(self.map.out_copies.val()) << 125)
-            | (bit_cast::<143, 10>(self.look.val().get_bits::<10>(120)) << 133);
+            | (bit_cast::<143, 10>(self.map.out_bucket.val()) << 133);
         self.rest.in_data.next = self.rest_in.val();
 
         // How each copy would be told.
@@ -555,7 +554,7 @@ impl<const S: usize, const T: usize, const V: usize, const A: usize, const P: us
         self.deferred.next = bit_cast::<2, 1>((self.full.val().get_bit(0) | self.outbound.deferred.val().get_bit(0)).into())
             + bit_cast::<2, 1>((self.full.val().get_bit(1) | self.outbound.deferred.val().get_bit(1)).into())
             + bit_cast::<2, 1>((self.refused.val() & (self.refused_kind.val() == 1)).into());
-        self.unused.next = self.map.out_valid.val() | self.map.out_bucket.val().any() |
+        self.unused.next = self.map.out_valid.val() |
             self.tally.out_bucket.val().any() | self.tally.read_ready.val() |
             self.sweeper.window.write_roles.val().any() | self.sweeper.window.write_valid.val() |
             self.now.val().any() | self.sweeper.window.push_member.val().any() |

@@ -252,10 +252,10 @@ pub struct Engine<const S: usize, const T: usize, const V: usize, const A: usize
     sweeper: Sweeper<S>,
     taker: Taker<S, P>,
 
-    // Beside the map: aside 75, command 8, flags 4, keyed, term 32, bucket 10.
-    looks: Delay<130, 3>,
-    look_in: Signal<Local, Bits<130>>,
-    look: Signal<Local, Bits<130>>,
+    // Beside the map: aside 75, command 8, flags 4, keyed, term 32.
+    looks: Delay<120, 3>,
+    look_in: Signal<Local, Bits<120>>,
+    look: Signal<Local, Bits<120>>,
     term_at: Constant<Bits<16>>,
     source: Signal<Local, Bits<2>>,
     is_record: Signal<Local, Bit>,
