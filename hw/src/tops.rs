@@ -55,8 +55,8 @@ pub fn verilog(name: &str) -> String {
 
 macro_rules! tops {
     ($($name:ident: $($block:ident)::+ {$($parameter:ident = $value:expr),*} $(= $make:expr)?;)*) => {
-        /// Every top.
-        pub const TOPS: &[Top] = &[$(Top {
+        /// Every top. A constant would have each crate that reads it compile every block again.
+        pub static TOPS: &[Top] = &[$(Top {
             name: stringify!($name),
             block: concat!("hw", $("::", stringify!($block)),+),
             parameters: &[$((stringify!($parameter), $value)),*],
