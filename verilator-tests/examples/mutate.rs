@@ -1,7 +1,7 @@
 //! Plants small faults in the text of each block, one at a time, and runs the block's tests against each.
 //!
-//! Prints one line per block and one per survivor: a fault that no test noticed. A fault that Verilator
-//! refuses does not count. Arguments: how many faults a block, the seed of the choice, one block's name.
+//! Prints a line for each survivor, a fault that no test noticed, when it is found, and one behind those of a
+//! block. A fault that Verilator refuses does not count. Arguments: how many faults a block, the seed of the choice, one block's name.
 
 #[allow(dead_code)] // What other programs use of it.
 #[path = "../tests/suite/mod.rs"]
@@ -38,6 +38,12 @@ fn fate(block: &Block, design: &Design) -> Result<Fate> {
     Ok(Fate::Survived)
 }
 
+/// The module that a line is in.
+fn module(text: &str, line: usize) -> &str {
+    let heads = text.lines().take(line).filter_map(|line| line.strip_prefix("module "));
+    heads.last().and_then(|head| head.split_whitespace().next()).unwrap_or_default()
+}
+
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let number = |text: Option<String>, otherwise: u64| match text {
@@ -67,21 +73,27 @@ fn main() -> Result<()> {
         let places = mutation::all(design.text());
         let mut order: Vec<&Mutation> = places.iter().collect();
         fastrand::Rng::with_seed(seed).shuffle(&mut order);
-        let (mut refused, mut killed, mut survivors) = (0, 0, Vec::new());
+        let (mut refused, mut killed, mut survived) = (0, 0, 0);
         for mutation in order {
-            if killed + survivors.len() == count {
+            if killed + survived == count {
                 break;
             }
             match fate(block, &design.clone().with_text(mutation.apply(design.text())))? {
                 Fate::Refused => refused += 1,
                 Fate::Killed => killed += 1,
-                Fate::Survived => survivors.push(mutation.describe(design.text())),
+                Fate::Survived => {
+                    survived += 1;
+                    println!(
+                        "    {}: {}",
+                        module(design.text(), mutation.line),
+                        mutation.describe(design.text())
+                    );
+                }
             }
         }
         let seconds = start.elapsed().as_secs_f64();
-        let [places, survived] = [places.len(), survivors.len()];
+        let places = places.len();
         println!("{:<16}{places:>8}{refused:>9}{killed:>8}{survived:>10}{seconds:>9.1}", block.name);
-        survivors.iter().for_each(|survivor| println!("    {survivor}"));
         survivors_count += survived;
     }
     println!("{survivors_count} survived");

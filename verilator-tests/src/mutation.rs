@@ -2,7 +2,9 @@
 //!
 //! Enters: a text. Leaves: every place where one token can be wrong the way people and generators get it
 //! wrong. A text with a mutation may not compile; one that compiles and passes every test shows a gap in
-//! the tests, or a part that cannot matter. What registers hold before the first reset is left alone.
+//! the tests, or a part that cannot matter. What registers hold before the first reset is left alone, and
+//! so is the line with which a kernel lets a register keep its value: without it there is a latch, or nothing
+//! changes.
 
 use std::ops::Range;
 
@@ -111,7 +113,8 @@ pub fn all(text: &str) -> Vec<Mutation> {
                 "=" | "<=" if statement.is_target() => {
                     if let Some(end) = (index..tokens.len()).find(|end| word(*end) == ";") {
                         let whole = statement.start..tokens[end].range.start;
-                        if statement.may_be_lost && !text[whole.clone()].contains('\n') {
+                        let is_kept = keeps(word(index - 1), word(index + 1)) && end == index + 2;
+                        if statement.may_be_lost && !is_kept && !text[whole.clone()].contains('\n') {
                             push(Kind::Assignment, whole, "");
                         }
                     }
@@ -189,6 +192,11 @@ impl Statement {
                 && !["assign", "initial"].contains(&next);
         }
     }
+}
+
+/// Whether `target = value` is how rust-hdl has a register keep its value.
+fn keeps(target: &str, value: &str) -> bool {
+    target.strip_suffix("_d").is_some_and(|register| value.strip_suffix("_q") == Some(register))
 }
 
 /// Whether an operator behind this token has a left side.
@@ -294,6 +302,7 @@ module tiny #(parameter N = 4) (input wire clock, input wire [N-1:0] a, output r
     initial begin q = 4'h1; end
     initial q = 4'h2;
     always @(*) begin
+        r_d = r_q;
         q = 4'h0;
         if (!full & (a[(2)+:(2)] == 4'ha)) begin
             q = (a) + -1;

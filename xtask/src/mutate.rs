@@ -21,7 +21,8 @@ pub(crate) struct Options {
 /// Plants them and lists the survivors.
 pub(crate) fn run(options: &Options) -> Result<()> {
     setup::ensure_rtl()?;
-    let mut mutate = cargo(&["run", "--release", "--quiet", "--package", "trine-verilator-tests"]);
+    // As the tests are built, with what is built for them: a release compiles every block for minutes.
+    let mut mutate = cargo(&["run", "--profile", "test", "--quiet", "--package", "trine-verilator-tests"]);
     mutate.args(["--example", "mutate", "--", &options.count.to_string(), &options.seed.to_string()]);
     run_command(mutate.args(&options.block))
 }
