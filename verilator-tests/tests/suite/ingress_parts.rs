@@ -6,7 +6,7 @@ use formats::limits::*;
 use formats::register::Counter;
 use hw::ingress::header::FAULTS;
 use std::collections::{BTreeMap, VecDeque};
-use verilator_tests::{expect_same, Agent, Bench, Error, Input, Port, Result, Stalls};
+use verilator_tests::{expect_same, Agent, Bench, Error, Port, Result};
 
 /// Cycles of each run.
 const CYCLES: u64 = 30_000;
@@ -44,13 +44,6 @@ pub(crate) const FRAME_STORE: Block = Block {
     design: || top("frame_store"),
     latency_cycles: Some(4),
     tests: &[Test { name: "frames of any length", seeds: 0..12, body: frames_are_kept }],
-};
-
-pub(crate) const ALIGNER: Block = Block {
-    name: "aligner",
-    design: || top("aligner"),
-    latency_cycles: Some(2),
-    tests: &[Test { name: "records of any length", seeds: 0..12, body: records_leave }],
 };
 
 /// Frames in beats with gaps; two bits may be wrong anywhere. Outside the checksum they do not matter.
@@ -195,9 +188,16 @@ fn first_faults_count(bench: &mut Bench) -> Result<()> {
     bench.input::<u32>("cluster")?.set(CLUSTER);
     bench.input::<u8>("ports")?.set(PORTS);
     let (out_valid, out_fault) = (bench.port::<bool>("out_valid")?, bench.port::<u8>("out_fault")?);
+    let header = bench.port::<[u8; FRAME_HEADER_SIZE]>("out_header")?;
+    let (out_port, has_payload) = (bench.port::<u8>("out_port")?, bench.port::<bool>("out_payload")?);
+    let beats = ["beat_valid", "beat_first", "beat_last", "beat_beyond"].map(|name| bench.port::<bool>(name));
+    let [beat_valid, beat_first, beat_last, beat_beyond] = beats;
+    let marks = [beat_first?, beat_last?, beat_beyond?];
+    let (beat_valid, beat_data) = (beat_valid?, bench.port::<[u8; HEADER_BEAT]>("beat_data")?);
     let mut passes = Settled { port: bench.port("out_passes")?, value: false };
-    // For the last beats of the last cycles: what the frame's fault is, and what the other parts say.
-    let mut due: VecDeque<Option<(u8, [bool; 3])>> = VecDeque::from([None; 5]);
+    // For the last beats of the last cycles: what the frame's fault is, what the other parts say, and whether
+    // it is longer than a header.
+    let mut due: VecDeque<Option<(u8, [bool; 3], bool)>> = VecDeque::from([None; 5]);
     let (mut frame, mut from, mut offset) = (Vec::new(), 0, 0);
     for _ in 0..CYCLES {
         let random = bench.random();
@@ -207,7 +207,9 @@ fn first_faults_count(bench: &mut Bench) -> Result<()> {
         }
         let is_valid = random.u8(..) < 220;
         let count = (frame.len() - offset).min(HEADER_BEAT);
-        let ends = offset + HEADER_BEAT >= frame.len();
+        let (ends, is_long) = (offset + HEADER_BEAT >= frame.len(), frame.len() > FRAME_HEADER_SIZE);
+        let expected_marks = [offset == FRAME_HEADER_SIZE, ends, offset >= FRAME_SIZE_MAX];
+        let is_behind = is_valid && offset >= FRAME_HEADER_SIZE;
         let mut beat = [0; HEADER_BEAT];
         random.fill(&mut beat);
         if is_valid {
@@ -215,7 +217,7 @@ fn first_faults_count(bench: &mut Bench) -> Result<()> {
             offset += HEADER_BEAT;
         }
         let said = [(); 3].map(|()| random.u8(..8) != 0);
-        due.push_back((is_valid && ends).then(|| (first_fault(&frame, from, said), said)));
+        due.push_back((is_valid && ends).then(|| (first_fault(&frame, from, said), said, is_long)));
         due.pop_front();
         valid.set(is_valid);
         last.set(if is_valid { ends } else { random.bool() });
@@ -227,10 +229,24 @@ fn first_faults_count(bench: &mut Bench) -> Result<()> {
         welcome.set(three[1]);
         right.set(four[2]);
         bench.cycle(&mut passes)?;
+        expect_same("a beat behind the header", beat_valid.get(), is_behind)?;
+        if is_behind {
+            expect_same("first, last, beyond", marks.each_ref().map(Port::get), expected_marks)?;
+            expect_same("the beat", beat_data.get(), beat)?;
+        }
+        if is_valid && ends {
+            expect_same("the port", out_port.get(), from)?;
+            if is_long {
+                expect_same("the header", &header.get()[..], &frame[..FRAME_HEADER_SIZE])?;
+            }
+        }
+        if let Some((.., is_long)) = due[3] {
+            expect_same("beats behind the header", has_payload.get(), is_long)?;
+        }
         let expected = due[0];
-        expect_same("it passes", passes.value, expected.is_some_and(|(fault, _)| fault == 0))?;
+        expect_same("it passes", passes.value, expected.is_some_and(|(fault, ..)| fault == 0))?;
         expect_same("a frame", out_valid.get(), expected.is_some())?;
-        if let Some((fault, _)) = expected {
+        if let Some((fault, ..)) = expected {
             expect_same("its fault", out_fault.get(), fault)?;
         }
     }
@@ -258,6 +274,7 @@ fn sequences_rise(bench: &mut Bench) -> Result<()> {
     let outputs = ["out_known", "out_welcome", "out_accepted", "out_stale", "out_full"];
     let outputs: Vec<_> = outputs.iter().map(|name| bench.port::<bool>(name)).collect::<Result<_>>()?;
     let missing = bench.port::<u64>("out_missing")?;
+    expect_same("accepted behind a reset", outputs[2].get(), false)?;
     let (mut peers, mut last) = (BTreeMap::new(), BTreeMap::new());
     let mut pipeline: VecDeque<Option<Token>> = VecDeque::from([None; 4]);
     for cycle in 0..CYCLES {
@@ -432,157 +449,4 @@ fn frames_are_kept(bench: &mut Bench) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Bytes of a beat of the aligner.
-const BEAT_BYTES: usize = 64;
-
-/// A frame's verdict: accepted, units, sender, port, sequence.
-type FrameVerdict = (bool, u16, u8, u8, u64);
-/// A record: units, first, last, malformed, and sender, port, sequence.
-type Leaving = (Vec<u8>, [bool; 3], (u8, u8, u64));
-
-/// What is around an aligner: beats and verdicts of frames, each with gaps, and a reader that stalls.
-struct Around {
-    stalls: [Stalls; 3],
-    beat_valid: Input<bool>,
-    beat_last: Input<bool>,
-    beat_data: Input<[u8; BEAT_BYTES]>,
-    beat_take: Port<bool>,
-    beats: VecDeque<([u8; BEAT_BYTES], bool)>,
-    is_shown: bool,
-    verdict_valid: Input<bool>,
-    accepted: Input<bool>,
-    units: Input<u16>,
-    verdict_from: (Input<u8>, Input<u8>, Input<u64>),
-    verdicts: VecDeque<FrameVerdict>,
-    done: Port<bool>,
-    frames_done: usize,
-    ready: Input<bool>,
-    valid: Port<bool>,
-    out_units: Port<[u8; RECORD_UNITS_MAX * UNIT_SIZE]>,
-    count: Port<u8>,
-    marks: [Port<bool>; 3],
-    from: (Port<u8>, Port<u8>, Port<u64>),
-    records: VecDeque<Leaving>,
-}
-
-impl Around {
-    fn new(bench: &mut Bench) -> Result<Around> {
-        Ok(Around {
-            stalls: [(); 3].map(|()| Stalls::drawn(bench.fork_random())),
-            beat_valid: bench.input("beat_valid")?,
-            beat_last: bench.input("beat_last")?,
-            beat_data: bench.input("beat_data")?,
-            beat_take: bench.port("beat_take")?,
-            beats: VecDeque::new(),
-            is_shown: false,
-            verdict_valid: bench.input("in_valid")?,
-            accepted: bench.input("in_accepted")?,
-            units: bench.input("in_units")?,
-            verdict_from: (bench.input("in_sender")?, bench.input("in_port")?, bench.input("in_sequence")?),
-            verdicts: VecDeque::new(),
-            done: bench.port("out_done")?,
-            frames_done: 0,
-            ready: bench.input("out_ready")?,
-            valid: bench.port("out_valid")?,
-            out_units: bench.port("out_units")?,
-            count: bench.port("out_count")?,
-            marks: [bench.port("out_first")?, bench.port("out_last")?, bench.port("out_malformed")?],
-            from: (bench.port("out_sender")?, bench.port("out_port")?, bench.port("out_sequence")?),
-            records: VecDeque::new(),
-        })
-    }
-}
-
-impl Agent for Around {
-    fn drive(&mut self) {
-        // A beat that is there stays until it is taken.
-        self.is_shown |= !self.beats.is_empty() && !self.stalls[0].is_stalled(true);
-        self.beat_valid.set(self.is_shown);
-        if let (Some((data, last)), true) = (self.beats.front(), self.is_shown) {
-            self.beat_last.set(*last);
-            self.beat_data.set(*data);
-        }
-        self.verdict_valid.set(false);
-        if let (Some(verdict), false) = (self.verdicts.front(), self.stalls[1].is_stalled(true)) {
-            let (accepted, units, sender, port, sequence) = *verdict;
-            self.verdict_valid.set(true);
-            self.accepted.set(accepted);
-            self.units.set(units);
-            self.verdict_from.0.set(sender);
-            self.verdict_from.1.set(port);
-            self.verdict_from.2.set(sequence);
-            self.verdicts.pop_front();
-        }
-        self.ready.set(!self.stalls[2].is_stalled(true));
-    }
-
-    fn sample(&mut self, _: u64) -> Result<()> {
-        if self.is_shown && self.beat_take.get() {
-            self.beats.pop_front();
-            self.is_shown = false;
-        }
-        self.frames_done += usize::from(self.done.get());
-        if self.valid.get() && self.ready.get() {
-            let marks = self.marks.each_ref().map(Port::get);
-            let count = if marks[2] { 0 } else { usize::from(self.count.get()).min(RECORD_UNITS_MAX) };
-            let units = self.out_units.get()[..count * UNIT_SIZE].to_vec();
-            self.records.push_back((units, marks, (self.from.0.get(), self.from.1.get(), self.from.2.get())));
-        }
-        Ok(())
-    }
-}
-
-/// Frames accepted and refused, with records of any length, some of them of no length or too long.
-fn records_leave(bench: &mut Bench) -> Result<()> {
-    let mut around = Around::new(bench)?;
-    let (mut expected, mut frames) = (VecDeque::new(), 0);
-    for _ in 0..CYCLES {
-        // A place for each frame that is not done.
-        if around.beats.len() < 8 && frames - around.frames_done < hw::ingress::store::FRAMES_MAX {
-            let random = bench.random();
-            let (accepted, from) = (random.u8(..4) != 0, (random.u8(..128), random.u8(..8), random.u64(..)));
-            let count_max = if random.u8(..8) == 0 { 100 } else { 10 };
-            let count = random.usize(..count_max);
-            let mut bytes = vec![0; count * UNIT_SIZE + FRAME_CRC_SIZE];
-            random.fill(&mut bytes);
-            let mut at = 0;
-            while at < count {
-                let left = count - at;
-                let length = match random.u8(..64) {
-                    0 => usize::from(random.u8(..)),
-                    1..16 => random.usize(1..=RECORD_UNITS_MAX.min(left)),
-                    _ => random.usize(1..=4.min(left)),
-                };
-                let head = at * UNIT_SIZE;
-                bytes[head + 1] = length as u8;
-                let is_malformed = length == 0 || length > RECORD_UNITS_MAX.min(left);
-                let is_last = is_malformed || length == left;
-                let units = &bytes[head..head + if is_malformed { 0 } else { length * UNIT_SIZE }];
-                if accepted {
-                    expected.push_back((units.to_vec(), [at == 0, is_last, is_malformed], from));
-                }
-                at = if is_malformed { count } else { at + length };
-            }
-            let beats = bytes.chunks(BEAT_BYTES).map(|chunk| {
-                let mut beat = [0xa5; BEAT_BYTES];
-                beat[..chunk.len()].copy_from_slice(chunk);
-                (beat, false)
-            });
-            around.beats.extend(beats);
-            around.beats.back_mut().expect("a beat at least").1 = true;
-            around.verdicts.push_back((accepted, count as u16, from.0, from.1, from.2));
-            frames += 1;
-        }
-        bench.cycle(&mut around)?;
-        while let Some(record) = around.records.pop_front() {
-            expect_same("the record", Some(record), expected.pop_front())?;
-        }
-    }
-    around.stalls = [(); 3].map(|()| Stalls::never());
-    bench.run_until(&mut around, CYCLES, |around| around.frames_done == frames)?;
-    bench.cycle(&mut around)?;
-    let records: Vec<Leaving> = around.records.into_iter().collect();
-    expect_same("the records that were left", records, expected.into_iter().collect())
 }
