@@ -67,6 +67,7 @@ struct Receive {
     bucket_units: Port<[u8; 2 * UNIT_SIZE]>,
     gap_valid: Port<bool>,
     gap_peer: Port<u8>,
+    bucket_from: (Port<u8>, Port<u64>),
     host_valid: Port<bool>,
     host_ready: Input<bool>,
     host_word: Port<[u8; HOST_BYTES]>,
@@ -74,12 +75,15 @@ struct Receive {
     seen: Seen,
 }
 
+/// A record about a bucket: kind, units, sender, sequence.
+type Bucket = (u8, [u8; 2 * UNIT_SIZE], u8, u64);
+
 /// What the block said in one cycle.
 #[derive(Default)]
 struct Seen {
     ready: bool,
     flow: Option<(Decoded, u8, u8, u64)>,
-    bucket: Option<(u8, [u8; 2 * UNIT_SIZE])>,
+    bucket: Option<Bucket>,
     host: Option<[u8; HOST_BYTES]>,
     /// Whose frames are missing before the record of the cycle before.
     gap: Option<u8>,
@@ -103,7 +107,10 @@ impl Agent for Receive {
         self.seen = Seen {
             ready: self.ready.get(),
             flow,
-            bucket: takes_bucket.then(|| (self.bucket_kind.get(), self.bucket_units.get())),
+            bucket: takes_bucket.then(|| {
+                let (peer, sequence) = (self.bucket_from.0.get(), self.bucket_from.1.get());
+                (self.bucket_kind.get(), self.bucket_units.get(), peer, sequence)
+            }),
             host: takes_host.then(|| self.host_word.get()),
             gap: self.gap_valid.get().then(|| self.gap_peer.get()),
             strobes: [0, 1, 2, 3, 4].map(|n: usize| self.strobes[n].get()),
@@ -170,6 +177,7 @@ fn records_are_told_apart(bench: &mut Bench) -> Result<()> {
         bucket_ready: bench.input("bucket_ready")?,
         bucket_kind: bench.port("bucket_kind")?,
         bucket_units: bench.port("bucket_units")?,
+        bucket_from: (bench.port("bucket_peer")?, bench.port("bucket_sequence")?),
         gap_valid: bench.port("gap_valid")?,
         gap_peer: bench.port("gap_peer")?,
         host_valid: bench.port("host_tvalid")?,
@@ -187,7 +195,7 @@ fn records_are_told_apart(bench: &mut Bench) -> Result<()> {
     let mut host_stalls = Stalls::drawn(bench.fork_random());
     let mut coming: VecDeque<Option<Taken>> = (0..RECEIVE_LATENCY).map(|_| None).collect();
     let (mut is_dead, mut is_blocked, mut gap_due) = (false, false, None);
-    let mut bucket: Option<(u8, [u8; 2 * UNIT_SIZE])> = None;
+    let mut bucket: Option<Bucket> = None;
     let mut host = VecDeque::new();
     let mut counts = [0u32; 8];
     for cycle in 0..CYCLES {
@@ -259,7 +267,7 @@ fn records_are_told_apart(bench: &mut Bench) -> Result<()> {
                 }
                 Some(_) if about_bucket => {
                     let units = now.rest.bytes[..2 * UNIT_SIZE].try_into().expect("sliced to length");
-                    bucket = Some((now.rest.bytes[0], units));
+                    bucket = Some((now.rest.bytes[0], units, now.peer, now.sequence));
                 }
                 Some(_) => {
                     due[3] = true;

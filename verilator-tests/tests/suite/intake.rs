@@ -29,6 +29,7 @@ struct Request {
     command: u8,
     flags: u8,
     id: u64,
+    is_keyed: bool,
     word: [u32; ENTRY_WORDS],
     place: u8,
     tells: u8,
@@ -48,7 +49,7 @@ fn requests_keep_their_order(bench: &mut Bench) -> Result<()> {
     // Records that were promised their slot.
     let mut promised: VecDeque<bool> = (0..RECEIVE_LATENCY).map(|_| false).collect();
     let (mut holds, mut taken) = (false, [0u32; 4]);
-    let mut most_waits = (0, 0);
+    let (mut most_waits, mut took_before) = ((0, 0), false);
     for cycle in 0..CYCLES {
         // An audit begins where nothing enters.
         let pauses = cycle % 64 == 0;
@@ -65,7 +66,10 @@ fn requests_keep_their_order(bench: &mut Bench) -> Result<()> {
         let asks = holds && cycle % 64 > 8 && random.bool();
         let drawn = intake.show(&mut random, [record, offers, asks], &hasher);
         bench.cycle(&mut intake)?;
+        expect_same("a command was taken", intake.said_taken, took_before)?;
+        expect_same("requests on their way", intake.is_busy, due.iter().any(Option::is_some))?;
         let took_command = offers && intake.took_command;
+        took_before = took_command;
         let expected = match (record, asks, took_command) {
             (true, _, took) => {
                 expect_same("a promised slot", took, false)?;
@@ -124,6 +128,7 @@ struct OutPorts {
     command: Port<u8>,
     flags: Port<u8>,
     id: Port<u64>,
+    keyed: Port<bool>,
     word: Port<[u32; ENTRY_WORDS]>,
     named: Port<bool>,
     way: Port<u8>,
@@ -147,7 +152,11 @@ struct Intake {
     command_flags: Input<u8>,
     request: RequestPorts,
     outs: OutPorts,
+    states: [Port<bool>; 2],
     took_command: bool,
+    /// A clock later.
+    said_taken: bool,
+    is_busy: bool,
     may: bool,
     out: Option<Request>,
 }
@@ -157,6 +166,7 @@ impl Agent for Intake {
 
     fn sample(&mut self, _cycle: u64) -> Result<()> {
         self.took_command = self.command_ready.get() && self.valids[1].get();
+        [self.said_taken, self.is_busy] = self.states.each_ref().map(Port::get);
         self.may = self.may_enter.get();
         let outs = &self.outs;
         let aside = outs.aside.get();
@@ -169,6 +179,7 @@ impl Agent for Intake {
             command: outs.command.get(),
             flags: outs.flags.get(),
             id: outs.id.get(),
+            is_keyed: outs.keyed.get(),
             word: outs.word.get(),
             place,
             tells: (aside >> 2 & 3) as u8,
@@ -219,6 +230,7 @@ impl Intake {
                 command: bench.port("out_command")?,
                 flags: bench.port("out_flags")?,
                 id: bench.port("out_id")?,
+                keyed: bench.port("out_keyed")?,
                 word: bench.port("out_word")?,
                 named: bench.port("out_named")?,
                 way: bench.port("out_way")?,
@@ -226,7 +238,10 @@ impl Intake {
                 frees: bench.port("out_frees")?,
                 aside: bench.port("out_aside")?,
             },
+            states: [bench.port("took_command")?, bench.port("is_busy")?],
             took_command: false,
+            said_taken: false,
+            is_busy: false,
             may: false,
             out: None,
         })
@@ -270,6 +285,7 @@ impl Intake {
             command: kind,
             flags: 0,
             id: if is_keyed { ids[0] } else { id },
+            is_keyed,
             word,
             place: 0,
             tells: 0,
@@ -289,6 +305,7 @@ impl Intake {
             command: kind,
             flags,
             id: ids[1],
+            is_keyed: true,
             word: layout::pack(&entry),
             ..nothing
         };
@@ -308,6 +325,7 @@ impl Intake {
             source: source::WINDOW,
             command,
             id: if is_keyed { ids[2] } else { id },
+            is_keyed,
             word: layout::pack(&entries[2]),
             place,
             tells,

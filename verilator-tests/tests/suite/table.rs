@@ -375,6 +375,8 @@ struct Ports {
     place: Port<u16>,
     out_id: Port<u64>,
     entry: Port<Words>,
+    /// The next answer's entry, and whether that is the place of this one.
+    late: (Port<Words>, Port<bool>),
     write: Input<bool>,
     write_entry: Input<Words>,
 }
@@ -390,6 +392,7 @@ impl Ports {
             place: bench.port("out_place")?,
             out_id: bench.port("out_id")?,
             entry: bench.port("out_entry")?,
+            late: (bench.port("late_entry")?, bench.port("late_follows")?),
             write: bench.input("write")?,
             write_entry: bench.input("write_entry")?,
         })
@@ -442,6 +445,7 @@ fn run(bench: &mut Bench, ports: &mut Ports, cycles: u64) -> Result<()> {
     let mut pauses = Stalls::drawn(bench.fork_random());
     let (mut model, mut waiting) = (Model::default(), VecDeque::from([None; table::LATENCY - 1]));
     let mut random = bench.fork_random();
+    let mut last: (Option<Due>, Words, bool) = (None, [0; ENTRY_WORDS], false);
     for _ in 0..cycles {
         let request = flows.request(&mut random);
         let is_valid = !pauses.is_stalled(true);
@@ -458,6 +462,10 @@ fn run(bench: &mut Bench, ports: &mut Ports, cycles: u64) -> Result<()> {
         if let Some(before) = now.and_then(|due| due.before) {
             expect_same("the entry", ports.entry.get(), before)?;
         }
+        if let Some(due) = &now {
+            told_early(due, &last)?;
+        }
+        last = (now, ports.late.0.get(), ports.late.1.get());
         let after = now.and_then(|due| due.after);
         ports.write.set(after.is_some());
         // What stands there without a write must not matter.
@@ -465,6 +473,23 @@ fn run(bench: &mut Bench, ports: &mut Ports, cycles: u64) -> Result<()> {
     }
     ports.write.set(false);
     Ok(())
+}
+
+/// What was said of an entry a cycle before its answer: beside the answer before it, and without what that
+/// makes of it.
+fn told_early(due: &Due, (previous, entry, follows): &(Option<Due>, Words, bool)) -> Result<()> {
+    let (Some(place), Some(before)) = (due.answer.place, due.before) else { return Ok(()) };
+    let previous_place = previous.and_then(|previous| previous.answer.place);
+    if previous_place.is_some() {
+        expect_same("the same place again", *follows, previous_place == Some(place))?;
+    }
+    let was_written =
+        previous_place == Some(place) && previous.is_some_and(|previous| previous.after.is_some());
+    let early = if was_written { previous.and_then(|previous| previous.before) } else { Some(before) };
+    match early {
+        Some(early) => expect_same("the entry a cycle earlier", *entry, early),
+        None => Ok(()),
+    }
 }
 
 fn entries_agree(bench: &mut Bench) -> Result<()> {
