@@ -37,6 +37,7 @@ pub struct Amounts {
     /// The amount.
     pub add_amount: Signal<Out, Bits<64>>,
     more: [Signal<Local, Bits<16>>; 3],
+    came: [DFF<Bits<2>>; 3],
     gathered: [DFF<Bits<16>>; 3],
     missing_held: DFF<Bits<64>>,
     /// A carry that the high half still lacks.
@@ -61,7 +62,7 @@ impl Default for Amounts {
             number: COUNTED.map(|counter| constant(counter as u128)),
             missing_number: constant(Counter::FramesMissing as u128),
             ..clock reset malformed deferred queue_full missing add_valid add_ready add_counter add_amount
-            more gathered missing_held low high carry low_sum turn offers counter amount is_free takes
+            came more gathered missing_held low high carry low_sum turn offers counter amount is_free takes
             chosen
         }
     }
@@ -72,11 +73,15 @@ impl Logic for Amounts {
     fn update(&mut self) {
         dff_setup!(self, clock, missing_held, low, high, carry, turn, offers, counter, amount);
         for k in 0..3 {
+            self.came[k].clock.next = self.clock.val();
             self.gathered[k].clock.next = self.clock.val();
         }
-        self.more[0].next = bit_cast::<16, 2>(self.malformed.val());
-        self.more[1].next = bit_cast::<16, 2>(self.deferred.val());
-        self.more[2].next = bit_cast::<16, 2>(self.queue_full.val());
+        self.came[0].d.next = self.malformed.val();
+        self.came[1].d.next = self.deferred.val();
+        self.came[2].d.next = self.queue_full.val();
+        self.more[0].next = bit_cast::<16, 2>(self.came[0].q.val());
+        self.more[1].next = bit_cast::<16, 2>(self.came[1].q.val());
+        self.more[2].next = bit_cast::<16, 2>(self.came[2].q.val());
 
         // One after the other is offered, once the last was taken.
         self.is_free.next = !self.offers.q.val() | self.add_ready.val();
@@ -125,6 +130,7 @@ impl Logic for Amounts {
         self.add_amount.next = self.amount.q.val();
         if self.reset.val() {
             for k in 0..3 {
+                self.came[k].d.next = 0.into();
                 self.gathered[k].d.next = 0.into();
             }
             self.missing_held.d.next = 0.into();

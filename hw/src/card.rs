@@ -168,7 +168,7 @@ pub struct Card<const W: usize, const K: usize, const U: usize, const IR: usize,
     settings: Signal<Local, Bits<198>>,
     frame_size: Signal<Local, Bits<16>>,
     frame_left: Signal<Local, Bits<16>>,
-    frame_room: Signal<Local, Bits<16>>,
+    frame_room: DFF<Bits<16>>,
     frame_limit: DFF<Bits<10>>,
     least_units: Constant<Bits<16>>,
     most_units: Constant<Bits<16>>,
@@ -214,7 +214,7 @@ impl<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: 
 impl<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: usize, const IH: usize, const IC: usize, const IA: usize, const ET: usize, const ED: usize, const EP: usize, const EN: usize, const EB: usize, const EF: usize, const EC: usize, const S: usize, const T: usize, const V: usize, const A: usize, const P: usize> Logic for Card<W, K, U, IR, IM, IH, IC, IA, ET, ED, EP, EN, EB, EF, EC, S, T, V, A, P> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, frame_limit, welcome, gap_waits, gap_peer, up, down);
+        dff_setup!(self, clock, frame_room, frame_limit, welcome, gap_waits, gap_peer, up, down);
         clock!(self, clock, ingress, engine, egress, csr, counters, amounts, expander);
         self.ingress.reset.next = self.reset.val();
         self.engine.reset.next = self.reset.val();
@@ -315,12 +315,12 @@ impl<const W: usize, const K: usize, const U: usize, const IR: usize, const IM: 
         self.engine.refused_tag.next = self.egress.push.refused_tag.val();
         self.frame_size.next = self.settings.val().get_bits::<16>(112);
         self.frame_left.next = self.frame_size.val() - 68;
-        self.frame_room.next = self.frame_left.val() >> 4;
-        self.frame_limit.d.next = self.frame_room.val().get_bits::<10>(0);
-        if self.frame_room.val() > self.most_units.val() {
+        self.frame_room.d.next = self.frame_left.val() >> 4;
+        self.frame_limit.d.next = self.frame_room.q.val().get_bits::<10>(0);
+        if self.frame_room.q.val() > self.most_units.val() {
             self.frame_limit.d.next = self.most_units.val().get_bits::<10>(0);
         }
-        if self.frame_room.val() < self.least_units.val() {
+        if self.frame_room.q.val() < self.least_units.val() {
             self.frame_limit.d.next = self.least_units.val().get_bits::<10>(0);
         }
         self.egress.frame_limit.next = self.frame_limit.q.val();

@@ -73,7 +73,8 @@ pub struct Expander {
     domain_word: Signal<Local, Bits<64>>,
     index: DFF<Bits<10>>,
     next_index: Signal<Local, Bits<10>>,
-    is_last: Signal<Local, Bit>,
+    /// Of the number under way, which takes more than a clock.
+    is_last: DFF<Bit>,
     /// The second hash of the two.
     is_outer: DFF<Bit>,
     /// 0 begin, 5 and 10 the message, 19 result; between them half rounds.
@@ -141,7 +142,7 @@ impl Logic for Expander {
     fn update(&mut self) {
         dff_setup!(self, clock, runs, domain, index, is_outer, step, is_added, is_second, message);
         dff_setup!(self, clock, word_a, word_b, word_c, word_d, ab_low, cd_low);
-        dff_setup!(self, clock, writes_hash, writes_digest, place, number, ends, is_ready);
+        dff_setup!(self, clock, is_last, writes_hash, writes_digest, place, number, ends, is_ready);
 
         // The keys of the inner hash, or of the outer one.
         self.domain_word.next = bit_cast::<64, 2>(self.domain.q.val());
@@ -185,11 +186,11 @@ impl Logic for Expander {
             self.word_a.q.val() ^ self.word_b.q.val() ^ self.word_c.q.val() ^ self.word_d.q.val();
 
         // The number that comes next.
-        self.is_last.next = ((self.domain.q.val() == 1) & (self.index.q.val() == 575))
+        self.is_last.d.next = ((self.domain.q.val() == 1) & (self.index.q.val() == 575))
             | ((self.domain.q.val() == 2) & (self.index.q.val() == 127))
             | ((self.domain.q.val() == 3) & (self.index.q.val() == 33));
         self.next_index.next = self.index.q.val() + 1;
-        if self.is_last.val() {
+        if self.is_last.q.val() {
             self.next_index.next = 0.into();
         }
 
@@ -218,7 +219,7 @@ impl Logic for Expander {
                     self.index.d.next = self.next_index.val();
                     self.writes_hash.d.next = self.domain.q.val() != 3;
                     self.writes_digest.d.next = self.domain.q.val() == 3;
-                    if self.is_last.val() {
+                    if self.is_last.q.val() {
                         self.domain.d.next = self.domain.q.val() + 1;
                         if self.domain.q.val() == 3 {
                             self.runs.d.next = false;

@@ -278,7 +278,7 @@ pub struct Taker<const S: usize, const P: usize> {
     event_units: Signal<Local, Bits<313>>,
     has_room: DFF<Bit>,
     patience: DFF<Bits<12>>,
-    gives_up: Signal<Local, Bit>,
+    gives_up: DFF<Bit>,
 
     // Outputs.
     wants: DFF<Bit>,

@@ -14,7 +14,7 @@ impl<const S: usize, const P: usize> Logic for Taker<S, P> {
         dff_setup!(self, clock, answer_freed, answer_flags, answer_bucket, answer_audit, answer_place);
         dff_setup!(self, clock, held_in, held_out, held_last, sum, count, same_sum, same_count, is_whole, outcome, left);
         dff_setup!(self, clock, in_window, goes_on, run, run_first, run_count, event_pushed, event_kind);
-        dff_setup!(self, clock, event_state, event_bucket, event_count, has_room, patience, wants, map_valid);
+        dff_setup!(self, clock, event_state, event_bucket, event_count, has_room, patience, gives_up, wants, map_valid);
         dff_setup!(self, clock, mark_valid, mark_set, mark_clear, copy_set, copy_clear, write_valid, sums_valid);
         dff_setup!(self, clock, request_valid, request_named, request_ends, request_watches, request_frees);
         dff_setup!(self, clock, request_way, request_id, request_held, is_done, refused_now, control_now);
@@ -179,10 +179,10 @@ impl<const S: usize, const P: usize> Logic for Taker<S, P> {
 
         // Room for events, and how long there was none.
         self.has_room.d.next = self.events.s_axis.tready.val() & (self.events.count.val() < 56);
-        self.gives_up.next = self.patience.q.val().all();
+        self.gives_up.d.next = self.patience.q.val().all() & !self.has_room.q.val();
         if self.has_room.q.val() {
             self.patience.d.next = 0.into();
-        } else if !self.gives_up.val() {
+        } else if !self.patience.q.val().all() {
             self.patience.d.next = self.patience.q.val() + 1;
         }
 
@@ -249,7 +249,7 @@ impl<const S: usize, const P: usize> Logic for Taker<S, P> {
                     self.event_kind.d.next = self.pulled.val();
                     self.step.d.next = self.step_done.val();
                 }
-            } else if self.gives_up.val() {
+            } else if self.gives_up.q.val() {
                 self.refused_now.d.next = true;
                 self.deferred_now.d.next = true;
                 self.step.d.next = self.step_done.val();
@@ -293,7 +293,7 @@ impl<const S: usize, const P: usize> Logic for Taker<S, P> {
                     self.copy_set.d.next = self.copies_set.val();
                     self.copy_clear.d.next = self.copies_clear.val();
                     self.step.d.next = self.step_run.val();
-                } else if self.gives_up.val() {
+                } else if self.gives_up.q.val() {
                     self.refused_now.d.next = true;
                     self.deferred_now.d.next = true;
                     self.step.d.next = self.step_run.val();
@@ -354,7 +354,7 @@ impl<const S: usize, const P: usize> Logic for Taker<S, P> {
                 self.event_pushed.d.next = true;
                 self.event_kind.d.next = self.deleted.val();
                 self.acted.next = true;
-            } else if self.gives_up.val() {
+            } else if self.gives_up.q.val() {
                 self.gave_up.d.next = true;
                 self.step.d.next = self.step_settle.val();
             }
