@@ -43,7 +43,7 @@ Mapped by `synth_ecp5`, then placed and routed by nextpnr on an LFE5U-85F of spe
 {}
 ## UltraScale+
 
-Mapped by `synth_xilinx -family xcup`; there is no open place and route. Levels stand in for it: the longest path between registers, RAMs and ports in trips through the routing into a look-up table. An inverter is a table. A carry chain is one level for each 32 bits begun, beside the table in front of it. Reading a table used as memory is a level. The wide multiplexers behind tables of one slice are none at their data pins, one at their select pin. A multiplier without registers of its own is three. A RAMB36 counts as two RAMB18.
+Mapped by `synth_xilinx -family xcup`; there is no open place and route. Levels stand in for it, and the mapper is told that a trip through the routing costs 1,200 ps, so that it saves levels rather than slow pins: the longest path between registers, RAMs and ports in trips through the routing into a look-up table. An inverter is a table. A carry chain is one level for each 32 bits begun, beside the table in front of it. Reading a table used as memory is a level. The wide multiplexers behind tables of one slice are none at their data pins, one at their select pin. A multiplier without registers of its own is three. A RAMB36 counts as two RAMB18.
 
 The bars: at most {} levels, and no memory in flip-flops on either family.
 
