@@ -11,6 +11,8 @@ use verilator_tests::{Bench, Design, Result, Rules, Sink, Source, Stalls};
 
 const RUNS: usize = 5;
 const CYCLES: u64 = 500_000;
+/// The same of a card.
+const CARD_CYCLES: u64 = 100_000;
 /// Bytes of a frame of the stream bench: eight full beats and a part of one.
 const FRAME_BYTES: usize = 550;
 
@@ -81,6 +83,23 @@ fn blocks() -> Result<()> {
     Ok(())
 }
 
+/// Cards under load: records of a peer and commands, whose cycles alone count.
+fn cards() -> Result<()> {
+    for block in [suite::card::CARD_512, suite::card::CARD_128] {
+        let design = (block.design)();
+        let mut bench = Bench::new(&design, &design.build()?, 1)?;
+        let mut load = suite::card::Load::new(&mut bench)?;
+        speed(&format!("{} under load", block.name), || {
+            (0..CARD_CYCLES).try_for_each(|_| load.cycle(&mut bench))?;
+            Ok(CARD_CYCLES)
+        })?;
+        let [records, commands] = load.done(&mut bench)?.map(|done| done as f64 / bench.cycles() as f64);
+        print(&format!("{} under load, records", block.name), "a cycle", vec![records], true);
+        print(&format!("{} under load, commands", block.name), "a cycle", vec![commands], true);
+    }
+    Ok(())
+}
+
 /// Frames through a register slice at full speed, checked on the way out.
 fn slice() -> Result<()> {
     let slice = Design::new("slice", suite::slice::TEXT);
@@ -119,6 +138,7 @@ fn builds() -> Result<()> {
 fn main() -> Result<()> {
     adder()?;
     slice()?;
+    cards()?;
     blocks()?;
     builds()
 }

@@ -390,3 +390,60 @@ fn cycles_on_an_idle_link(bench: &mut Bench) -> Result<()> {
     }
     Ok(())
 }
+
+/// A card that is as busy as it gets: a record of the peer nearly every cycle, a command now and then.
+pub(crate) struct Load {
+    rig: Rig,
+    records: Vec<Record>,
+    commands: Vec<Command>,
+    cycle: usize,
+}
+
+/// Records of a frame, which 1,500 bytes hold.
+const LOAD_RECORDS: usize = 90;
+/// Cycles from one command to the next.
+const LOAD_COMMAND_CYCLES: usize = 8;
+
+impl Load {
+    pub(crate) fn new(bench: &mut Bench) -> Result<Load> {
+        let mut rig = Rig::new(bench, Stalls::never())?;
+        let (mut records, mut commands) = (Vec::new(), Vec::new());
+        for (n, (id, key)) in rig.model.flows.iter().enumerate() {
+            let flow =
+                FlowRecord { key: *key, groups: Groups::STATUS, status: n as u16, ..FlowRecord::default() };
+            let term = rig.model.engine.roles(id.bucket()).term;
+            match rig.model.owns(*id) {
+                true => commands.push(Command::Upsert { flags: 0, cookie: 1, record: flow }),
+                false => records.push(Record::Full(flow, Stamp { term, version: rig.model.clock() })),
+            }
+        }
+        rig.send(&records);
+        let theirs = rig.model.flows.iter().find(|(id, _)| !rig.model.owns(*id));
+        let (id, _) = *theirs.ok_or(Error::Found("no flow of the peer".into()))?;
+        let unit = Compact { kind: kind::COMPACT, units: 1, flow_id: id.0, ..Compact::default() };
+        let unit = Compact { term_low: rig.model.engine.roles(id.bucket()).term.0 as u8, ..unit };
+        Ok(Load { rig, records: vec![Record::Compact(unit); LOAD_RECORDS], commands, cycle: 0 })
+    }
+
+    /// One cycle; what comes out is not looked at.
+    pub(crate) fn cycle(&mut self, bench: &mut Bench) -> Result<()> {
+        if self.rig.source.frames_count() < 2 {
+            self.rig.send(&self.records);
+        }
+        let turn = self.cycle % LOAD_COMMAND_CYCLES;
+        let command = &self.commands[self.cycle / LOAD_COMMAND_CYCLES % self.commands.len()];
+        if turn < 2 {
+            self.rig.host.show_command(Some(command).filter(|_| turn == 0));
+        }
+        bench.cycle(&mut (&mut self.rig.source, &mut self.rig.sink))?;
+        while self.rig.sink.next_frame().is_some() {}
+        self.cycle += 1;
+        Ok(())
+    }
+
+    /// Records and commands that the card took so far.
+    pub(crate) fn done(&mut self, bench: &mut Bench) -> Result<[u64; 2]> {
+        let records = self.rig.counter(bench, Counter::RecordsReceived)?;
+        Ok([records, self.rig.counter(bench, Counter::Commands)?])
+    }
+}
