@@ -15,6 +15,10 @@ use std::time::Instant;
 const SEEDS: &str = "0..60";
 const SEEDS_LONG: &str = "0..1000";
 
+/// Seeds and stretches of the RTL engine in the long gate, each of about 1,400 requests.
+const STREAM_SEEDS: &str = "100..120";
+const STREAM_STRETCHES: &str = "40";
+
 /// A step and what it runs; the flag asks for the long form.
 struct Step {
     name: &'static str,
@@ -23,13 +27,14 @@ struct Step {
     run: fn(bool) -> Result<()>,
 }
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step { name: "setup", is_long: false, run: |_| setup::run_setup() },
     Step { name: "tidy", is_long: false, run: |_| tidy::run() },
     Step { name: "tests", is_long: false, run: |_| tests() },
     Step { name: "simulation", is_long: false, run: simulation },
     Step { name: "demonstration", is_long: false, run: demonstration },
     Step { name: "storm", is_long: false, run: storm },
+    Step { name: "stream", is_long: true, run: |_| stream() },
     Step { name: "synthesis", is_long: true, run: |_| synthesis() },
 ];
 
@@ -105,6 +110,13 @@ fn storm(long: bool) -> Result<()> {
         fullload::run_minute()?;
     }
     Ok(())
+}
+
+/// The RTL engine with all it does in one stream: a million requests and more over these seeds.
+fn stream() -> Result<()> {
+    let mut blocks = cargo(&["test", "--package", "trine-verilator-tests", "--test", "blocks", "engine"]);
+    blocks.env("TRINE_SEED", STREAM_SEEDS).env("TRINE_STRETCHES", STREAM_STRETCHES);
+    run_command(blocks.args(["--", "--exact", "--nocapture"]))
 }
 
 /// Minutes of place and route, unless nothing has changed since the last time.

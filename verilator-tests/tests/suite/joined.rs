@@ -6,6 +6,7 @@ use super::engine_parts::command_of;
 use super::flow_digest::{Keys, Setting};
 use super::flow_hash::Numbers;
 use super::host::{Host, Roles};
+use super::mixed::{all_in_one_stream, Windows};
 use super::{top, Block, Test};
 use formats::descriptor::Command;
 use formats::frame::split;
@@ -15,6 +16,7 @@ use formats::register::Counter;
 use formats::unit::{kind, AckUnit};
 use formats::Record;
 use hw::engine::{refusal, COUNTERS, LATENCY, PUSH_LATENCY};
+use hw::intake::source;
 use hw::layout;
 use hw::map::copy;
 use hw::receive::LATENCY as RECEIVE_LATENCY;
@@ -32,6 +34,8 @@ const READY_CYCLES: u64 = 1_200;
 const DRAIN_CYCLES: u64 = 120;
 /// Cycles for which no record follows one that leaves a gap: the bucket is gapped only when that is through.
 const GAP_CYCLES: u64 = 32;
+/// Records of copies that may be due when a command is offered beside windows.
+const RECORDS_DUE_MAX: usize = 24;
 /// Bytes of the longest flow record.
 const PUSH_BYTES: usize = hw::pool::RECORD_UNITS * UNIT_SIZE;
 
@@ -42,6 +46,7 @@ pub(crate) const ENGINE: Block = Block {
     tests: &[
         Test { name: "commands of the host, records of a peer", seeds: 0..4, body: engine_agrees },
         Test { name: "copies that are refused what they need", seeds: 0..3, body: copies_follow },
+        Test { name: "all of it in one stream", seeds: 0..2, body: all_in_one_stream },
     ],
 };
 
@@ -120,11 +125,14 @@ impl Card {
     /// Gives the card clock, audit and the roles of every bucket as the engine has them.
     pub(super) fn follow(&mut self, bench: &mut Bench, model: &Model, copy_clear: u8) -> Result<()> {
         self.host.show_clock(model);
-        for roles in Roles::of_all(model, copy_clear) {
-            self.host.show_roles(&roles);
-            bench.run_until(self, READY_CYCLES, |card| card.host.took_roles)?;
-            self.host.roles_valid.set(false);
-        }
+        Roles::of_all(model, copy_clear).iter().try_for_each(|roles| self.take_roles(bench, roles))
+    }
+
+    /// Gives the card the host's word on a bucket.
+    pub(super) fn take_roles(&mut self, bench: &mut Bench, roles: &Roles) -> Result<()> {
+        self.host.show_roles(roles);
+        bench.run_until(self, READY_CYCLES, |card| card.host.took_roles)?;
+        self.host.roles_valid.set(false);
         Ok(())
     }
 
@@ -207,12 +215,14 @@ struct Expected {
     refusal: u8,
 }
 
-struct Joined {
-    card: Card,
-    model: Model,
-    random: fastrand::Rng,
-    commands: Stalls,
-    records: Stalls,
+pub(super) struct Joined {
+    pub(super) card: Card,
+    pub(super) model: Model,
+    pub(super) random: fastrand::Rng,
+    pub(super) commands: Stalls,
+    pub(super) records: Stalls,
+    /// What goes on beside requests, if anything does.
+    pub(super) windows: Option<Windows>,
     command: Option<(Command, formats::FlowId)>,
     record: Option<(u8, Record, Asked, formats::FlowKey)>,
     /// Records that were taken, by cycle, on their way to the table.
@@ -220,29 +230,69 @@ struct Joined {
     due: VecDeque<Expected>,
     /// For each member: records, and the cycle of their command.
     pushes: [VecDeque<(Vec<u8>, u64)>; 3],
-    sequences: [u64; 3],
+    pub(super) sequences: [u64; 3],
     /// Buckets that lack the base of a record, and until when no record of theirs is drawn.
     gaps: std::collections::BTreeMap<u16, u64>,
     latency: Histogram,
-    commands_taken: i64,
-    outcomes: [u32; 16],
+    pub(super) commands_taken: i64,
+    pub(super) outcomes: [u32; 16],
     refusals: [u32; 3],
     cycle: u64,
 }
 
 impl Joined {
+    pub(super) fn new(bench: &mut Bench) -> Result<Self> {
+        let mut random = bench.fork_random();
+        let mut model = Model::with(&mut random, &[OTHER, THIRD]);
+        let mut sequences = [0; 3];
+        settle_copies(&mut model, &mut sequences);
+        let mut card = Card::new(bench, &model)?;
+        card.follow(bench, &model, (copy::DIRTY | copy::RENEWED) * 0x11)?;
+        card.counts = [0; COUNTERS];
+        Ok(Self {
+            card,
+            model,
+            random,
+            windows: None,
+            commands: Stalls::drawn(bench.fork_random()),
+            records: Stalls::drawn(bench.fork_random()),
+            command: None,
+            record: None,
+            coming: VecDeque::from_iter((0..RECEIVE_LATENCY).map(|_| None)),
+            due: VecDeque::new(),
+            pushes: Default::default(),
+            sequences,
+            gaps: Default::default(),
+            latency: Histogram::default(),
+            commands_taken: 0,
+            outcomes: [0; 16],
+            refusals: [0; 3],
+            cycle: 0,
+        })
+    }
+
     /// One cycle, with new commands and records or without.
-    fn cycle(&mut self, bench: &mut Bench, offers: bool) -> Result<()> {
+    pub(super) fn cycle(&mut self, bench: &mut Bench, offers: bool) -> Result<()> {
         if offers {
             self.draw();
         }
+        let mut windows = self.windows.take();
+        let comparison = windows.as_mut().and_then(|windows| windows.offer(self, offers));
         self.card.host.show_command(self.command.as_ref().map(|(command, _)| command));
-        self.card.record_valid.set(self.record.is_some());
+        self.card.record_valid.set(self.record.is_some() || comparison.is_some());
         if let Some((sender, record, ..)) = &self.record {
             self.card.show_record(record, *sender);
+        } else if let Some(record) = &comparison {
+            self.card.show_record(record, OTHER);
         }
         self.card.host.time.set(self.model.clock());
         bench.cycle(&mut self.card)?;
+        if let (Some(windows), Some(digest)) = (&mut windows, &comparison) {
+            if self.card.took_record && self.record.is_none() {
+                windows.compared(&mut self.model, digest)?;
+            }
+        }
+        self.windows = windows;
         self.coming.push_back(if self.card.took_record { self.record.take() } else { None });
         let arrived = self.coming.pop_front().flatten();
         if let Some((sender, record, asked, key)) = arrived {
@@ -255,7 +305,9 @@ impl Joined {
             let due = self.model.take(&command, id);
             self.due.push_back(Expected { since: self.cycle, due, refusal: refusal::NONE });
             for (member, record) in told(&mut self.model, &mut self.sequences) {
-                self.pushes[usize::from(member)].push_back((record, self.cycle));
+                if self.windows.as_ref().is_none_or(|windows| windows.hears(id.bucket(), member)) {
+                    self.pushes[usize::from(member)].push_back((record, self.cycle));
+                }
             }
             acknowledge(&mut self.model, &self.sequences);
         }
@@ -265,8 +317,11 @@ impl Joined {
     }
 
     fn draw(&mut self) {
-        let wants_command = self.command.is_none() && !self.commands.is_stalled(true);
-        let wants_record = self.record.is_none() && !self.records.is_stalled(true);
+        // With windows a record may wait for long, and the queue before the pool holds so many.
+        let has_room = self.windows.is_none() || self.records_due() < RECORDS_DUE_MAX;
+        let wants_command = self.command.is_none() && !self.commands.is_stalled(true) && has_room;
+        let compares = self.windows.as_ref().is_some_and(Windows::compares);
+        let wants_record = self.record.is_none() && !compares && !self.records.is_stalled(true);
         if !wants_command && !wants_record {
             return;
         }
@@ -275,7 +330,7 @@ impl Joined {
         match drawn {
             Drawn::Command(command) if wants_command => self.command = Some((command, asked.id)),
             Drawn::Record(record, key) if wants_record => {
-                if self.gaps.get(&bucket).is_some_and(|until| self.cycle < *until) {
+                if self.is_becoming_gapped(bucket) {
                     return;
                 }
                 let (sender, record) = match self.random.u8(..40) {
@@ -311,6 +366,7 @@ impl Joined {
     /// What came out.
     fn check(&mut self) -> Result<()> {
         let is_due = self.due.front().is_some_and(|front| front.since + LATENCY as u64 == self.cycle);
+        self.card.host.outcomes.retain(|outcome| outcome.source != source::WINDOW);
         expect_same("an outcome is there", !self.card.host.outcomes.is_empty(), is_due)?;
         if let (Some(found), true) = (self.card.host.outcomes.pop_front(), is_due) {
             let Expected { due, refusal, .. } = self.due.pop_front().expect("it is due");
@@ -328,6 +384,11 @@ impl Joined {
             }
         }
         if let Some((member, record)) = self.card.push.take() {
+            if let Some(windows) = &mut self.windows {
+                if windows.take(&self.model, member, &record)? {
+                    return Ok(());
+                }
+            }
             let due = self.pushes.get_mut(usize::from(member)).and_then(VecDeque::pop_front);
             let (expected, since) = due.ok_or(Error::Found(format!("a record that {member} is not due")))?;
             expect_same("a record of a copy", record, expected)?;
@@ -336,7 +397,31 @@ impl Joined {
         Ok(())
     }
 
-    fn drain(&mut self, bench: &mut Bench) -> Result<()> {
+    /// These counters rose by as much as the engine's.
+    pub(super) fn expect_counters(&self, before: &[u64; COUNTERS], counted: &[Counter]) -> Result<()> {
+        for (counter, name, _) in Counter::ALL.iter().filter(|(counter, ..)| counted.contains(counter)) {
+            let due = self.model.engine.counter(*counter) - before[*counter as usize];
+            expect_same(name, self.card.counts[*counter as usize], due as i64)?;
+        }
+        expect_same("commands", self.card.counts[Counter::Commands as usize], self.commands_taken)
+    }
+
+    /// Whether the bucket may become gapped by a record that is on its way.
+    pub(super) fn is_becoming_gapped(&self, bucket: u16) -> bool {
+        self.gaps.get(&bucket).is_some_and(|until| self.cycle < *until)
+    }
+
+    /// Whether nothing is on its way to the table but commands.
+    pub(super) fn has_no_records(&self) -> bool {
+        self.record.is_none() && self.coming.iter().all(Option::is_none)
+    }
+
+    /// Records of copies that are due.
+    pub(super) fn records_due(&self) -> usize {
+        self.pushes.iter().map(VecDeque::len).sum()
+    }
+
+    pub(super) fn drain(&mut self, bench: &mut Bench) -> Result<()> {
         while self.command.is_some() || self.record.is_some() {
             self.cycle(bench, false)?;
         }
@@ -350,33 +435,8 @@ impl Joined {
 }
 
 fn engine_agrees(bench: &mut Bench) -> Result<()> {
-    let mut random = bench.fork_random();
-    let mut model = Model::with(&mut random, &[OTHER, THIRD]);
-    let mut sequences = [0; 3];
-    settle_copies(&mut model, &mut sequences);
-    let mut card = Card::new(bench, &model)?;
-    card.follow(bench, &model, (copy::DIRTY | copy::RENEWED) * 0x11)?;
-    let before = *model.engine.counters();
-    let mut joined = Joined {
-        card,
-        model,
-        random,
-        commands: Stalls::drawn(bench.fork_random()),
-        records: Stalls::drawn(bench.fork_random()),
-        command: None,
-        record: None,
-        coming: VecDeque::from_iter((0..RECEIVE_LATENCY).map(|_| None)),
-        due: VecDeque::new(),
-        pushes: Default::default(),
-        sequences,
-        gaps: Default::default(),
-        latency: Histogram::default(),
-        commands_taken: 0,
-        outcomes: [0; 16],
-        refusals: [0; 3],
-        cycle: 0,
-    };
-    joined.card.counts = [0; COUNTERS];
+    let mut joined = Joined::new(bench)?;
+    let before = *joined.model.engine.counters();
     for _ in 0..STRETCHES {
         (0..STRETCH_CYCLES).try_for_each(|_| joined.cycle(bench, true))?;
         joined.drain(bench)?;
@@ -390,15 +450,11 @@ fn engine_agrees(bench: &mut Bench) -> Result<()> {
     println!("outcomes: {:?}, refusals: {:?}", joined.outcomes, joined.refusals);
     println!("cycles from command to record: {}", joined.latency);
     expect_same("cycles with nothing in the way", joined.latency.min(), Some(PUSH_LATENCY as u64))?;
-    for (counter, name, _) in Counter::ALL.iter().filter(|(counter, ..)| COUNTED.contains(counter)) {
-        let due = joined.model.engine.counter(*counter) - before[*counter as usize];
-        expect_same(name, joined.card.counts[*counter as usize], due as i64)?;
-    }
-    expect_same("commands", joined.card.counts[Counter::Commands as usize], joined.commands_taken)
+    joined.expect_counters(&before, &COUNTED)
 }
 
 /// Counters that both keep; the frames of acknowledgements are the engine's alone.
-const COUNTED: [Counter; 19] = [
+pub(super) const COUNTED: [Counter; 19] = [
     Counter::CommandsNotOwner,
     Counter::FlowsMade,
     Counter::FlowsChanged,

@@ -26,6 +26,7 @@ mod intake;
 pub(crate) mod joined;
 mod late;
 pub(crate) mod map;
+mod mixed;
 pub(crate) mod out_buffer;
 pub(crate) mod outbound;
 pub(crate) mod pool;
