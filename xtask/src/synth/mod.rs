@@ -31,9 +31,9 @@ use tools::Tools;
 /// What to synthesise.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Options {
-    /// This top alone; the others keep their rows.
+    /// These tops alone, named one by one; the others keep their rows.
     #[arg(long, value_name = "NAME")]
-    pub(crate) block: Option<String>,
+    pub(crate) block: Vec<String>,
     /// Map only, which takes seconds: no place and route, no Fmax.
     #[arg(long)]
     pub(crate) quick: bool,
@@ -75,12 +75,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let tools = tools::ensure(&target)?;
     let work = target.join("synth");
     let tops = exported(&work.join("verilog"))?;
-    let is_chosen = |top: &&Top| options.block.as_deref().is_none_or(|name| name == top.name);
-    let chosen: Vec<&Top> = tops.iter().filter(is_chosen).collect();
-    if chosen.is_empty() {
-        let names: Vec<&str> = tops.iter().map(|top| top.name.as_str()).collect();
-        return Err(Error::Missing(format!("no such block; there are: {}", names.join(", "))));
+    let names: Vec<&str> = tops.iter().map(|top| top.name.as_str()).collect();
+    if let Some(other) = options.block.iter().find(|name| !names.contains(&name.as_str())) {
+        return Err(Error::Missing(format!("no block `{other}`; there are: {}", names.join(", "))));
     }
+    let is_chosen = |top: &&Top| options.block.is_empty() || options.block.contains(&top.name);
+    let chosen: Vec<&Top> = tops.iter().filter(is_chosen).collect();
     let recipe = format!("{}; {}", tools::PINS.join(" "), flow::recipe());
     let cache = Cache::new(work.join("figures"), recipe)?;
     let job = Job { tools: &tools, cache: &cache, work: &work, is_quick: options.quick };
