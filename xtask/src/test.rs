@@ -15,9 +15,9 @@ use std::time::Instant;
 const SEEDS: &str = "0..60";
 const SEEDS_LONG: &str = "0..1000";
 
-/// Seeds and stretches of the RTL engine in the long gate, each of about 1,400 requests.
+/// Seeds and stretches of the RTL engine in the long gate, each stretch of about 600 requests.
 const STREAM_SEEDS: &str = "100..120";
-const STREAM_STRETCHES: &str = "40";
+const STREAM_STRETCHES: &str = "90";
 
 /// A step and what it runs; the flag asks for the long form.
 struct Step {

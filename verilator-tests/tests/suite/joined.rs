@@ -330,7 +330,10 @@ impl Joined {
         match drawn {
             Drawn::Command(command) if wants_command => self.command = Some((command, asked.id)),
             Drawn::Record(record, key) if wants_record => {
-                if self.is_becoming_gapped(bucket) {
+                // A FULL alone is judged by it, also of a record that is still before the table.
+                let mut coming = self.coming.iter().flatten();
+                let is_late = coming.any(|(_, _, asked, _)| asked.id.bucket() == bucket);
+                if self.is_becoming_gapped(bucket) || matches!(record, Record::Full(..)) && is_late {
                     return;
                 }
                 let (sender, record) = match self.random.u8(..40) {

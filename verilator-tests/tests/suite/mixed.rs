@@ -19,8 +19,10 @@ const STRETCHES: u32 = 12;
 const STRETCHES_NAME: &str = "TRINE_STRETCHES";
 /// Cycles between two changes of clock, term, audit and copies.
 const STRETCH_CYCLES: u64 = 3_000;
-/// Cycles after which no window is wanted any more: one that is open, one of the walk, one of a job.
-const WINDOWS_CYCLES: u64 = 1_500;
+/// Cycles at the most from one window of the sweeper to the next.
+const GAP_MAX: u16 = 300;
+/// Cycles after which no window is wanted any more: one is open, one job is held, one is shown.
+const WINDOWS_CYCLES: u64 = 2_000;
 /// Requests of 1,000 cycles at which the host wants a job, the peer compares.
 const JOBS_OF_1000: u16 = 8;
 const DIGESTS_OF_1000: u16 = 4;
@@ -292,7 +294,7 @@ pub(super) fn all_in_one_stream(bench: &mut Bench) -> Result<()> {
         joined.records = Stalls::drawn(bench.fork_random());
         // Whether the walk looks, too, and how soon again.
         sweeps.set(joined.random.bool());
-        gap.set(joined.random.u16(..1_000));
+        gap.set(joined.random.u16(..GAP_MAX));
         (0..STRETCH_CYCLES).try_for_each(|_| joined.cycle(bench, true))?;
         sweeps.set(false);
         (0..WINDOWS_CYCLES).try_for_each(|_| joined.cycle(bench, false))?;
