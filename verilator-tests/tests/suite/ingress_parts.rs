@@ -193,6 +193,7 @@ fn first_faults_count(bench: &mut Bench) -> Result<()> {
     let beats = ["beat_valid", "beat_first", "beat_last", "beat_beyond"].map(|name| bench.port::<bool>(name));
     let [beat_valid, beat_first, beat_last, beat_beyond] = beats;
     let marks = [beat_first?, beat_last?, beat_beyond?];
+    let out_first = bench.port::<bool>("out_first")?;
     let (beat_valid, beat_data) = (beat_valid?, bench.port::<[u8; HEADER_BEAT]>("beat_data")?);
     let mut passes = Settled { port: bench.port("out_passes")?, value: false };
     // For the last beats of the last cycles: what the frame's fault is, what the other parts say, and whether
@@ -229,6 +230,11 @@ fn first_faults_count(bench: &mut Bench) -> Result<()> {
         welcome.set(three[1]);
         right.set(four[2]);
         bench.cycle(&mut passes)?;
+        expect_same(
+            "the next beat is a frame's first",
+            out_first.get(),
+            offset == 0 || offset >= frame.len(),
+        )?;
         expect_same("a beat behind the header", beat_valid.get(), is_behind)?;
         if is_behind {
             expect_same("first, last, beyond", marks.each_ref().map(Port::get), expected_marks)?;
