@@ -429,7 +429,8 @@ fn frames_are_kept(bench: &mut Bench) -> Result<()> {
             beats += 1;
         }
         bench.cycle(&mut ())?;
-        beats -= usize::from(taken);
+        let more_than_came = || Error::Found("more beats leave than came".into());
+        beats = beats.checked_sub(usize::from(taken)).ok_or_else(more_than_came)?;
         if is_valid && ends {
             let (is_stored, is_lost) = (outputs[2].get(), outputs[3].get());
             if is_lost && !is_lost_rightly || length > limit.saturating_add(1) && !is_lost {
@@ -440,14 +441,15 @@ fn frames_are_kept(bench: &mut Bench) -> Result<()> {
                 inside.push_back((frame, is_lost));
             } else {
                 expect_same("a frame of which nothing is stored is lost", is_lost, true)?;
-                beats -= length;
+                beats = beats.checked_sub(length).ok_or_else(more_than_came)?;
             }
         }
         if is_end {
             let found = std::mem::take(&mut leaving);
             let (frame, is_lost) =
                 inside.pop_front().ok_or_else(|| Error::Found("the end of no frame".into()))?;
-            beats -= frame.len() - found.len();
+            let missing = frame.len().checked_sub(found.len()).ok_or_else(more_than_came)?;
+            beats = beats.checked_sub(missing).ok_or_else(more_than_came)?;
             let (end, begin) = found.split_last().ok_or_else(|| Error::Found("no beats".into()))?;
             expect_same("the last beat", Some(end), frame.last())?;
             expect_same("the first beats", Some(begin), frame.get(..begin.len()))?;
