@@ -230,11 +230,11 @@ pub(super) struct Joined {
     due: VecDeque<Expected>,
     /// For each member: records, and the cycle of their command.
     pushes: [VecDeque<(Vec<u8>, u64)>; 3],
-    pub(super) sequences: [u64; 3],
+    sequences: [u64; 3],
     /// Buckets that lack the base of a record, and until when no record of theirs is drawn.
     gaps: std::collections::BTreeMap<u16, u64>,
     latency: Histogram,
-    pub(super) commands_taken: i64,
+    commands_taken: i64,
     pub(super) outcomes: [u32; 16],
     refusals: [u32; 3],
     cycle: u64,
@@ -330,7 +330,7 @@ impl Joined {
         match drawn {
             Drawn::Command(command) if wants_command => self.command = Some((command, asked.id)),
             Drawn::Record(record, key) if wants_record => {
-                // A FULL alone is judged by it, also of a record that is still before the table.
+                // Whether the bucket is gapped decides about a FULL alone; a record before the table may make it so.
                 let mut coming = self.coming.iter().flatten();
                 let is_late = coming.any(|(_, _, asked, _)| asked.id.bucket() == bucket);
                 if self.is_becoming_gapped(bucket) || matches!(record, Record::Full(..)) && is_late {
@@ -420,8 +420,18 @@ impl Joined {
     }
 
     /// Records of copies that are due.
-    pub(super) fn records_due(&self) -> usize {
+    fn records_due(&self) -> usize {
         self.pushes.iter().map(VecDeque::len).sum()
+    }
+
+    /// What happens between two stretches: clocks, terms, audits.
+    pub(super) fn live_on(&mut self, bench: &mut Bench) -> Result<()> {
+        for _ in 0..STRETCH_CYCLES {
+            self.model.live_on(&mut self.random);
+        }
+        told(&mut self.model, &mut self.sequences);
+        acknowledge(&mut self.model, &self.sequences);
+        self.card.follow(bench, &self.model, 0)
     }
 
     pub(super) fn drain(&mut self, bench: &mut Bench) -> Result<()> {
@@ -443,12 +453,7 @@ fn engine_agrees(bench: &mut Bench) -> Result<()> {
     for _ in 0..STRETCHES {
         (0..STRETCH_CYCLES).try_for_each(|_| joined.cycle(bench, true))?;
         joined.drain(bench)?;
-        for _ in 0..STRETCH_CYCLES {
-            joined.model.live_on(&mut joined.random);
-        }
-        told(&mut joined.model, &mut joined.sequences);
-        acknowledge(&mut joined.model, &joined.sequences);
-        joined.card.follow(bench, &joined.model, 0)?;
+        joined.live_on(bench)?;
     }
     println!("outcomes: {:?}, refusals: {:?}", joined.outcomes, joined.refusals);
     println!("cycles from command to record: {}", joined.latency);

@@ -3,8 +3,8 @@
 
 use super::engine::*;
 use super::host::Roles;
-use super::joined::{acknowledge, told, Joined, COUNTED};
-use formats::limits::{RECORD_UNITS_MAX, UNIT_SIZE};
+use super::joined::{Joined, COUNTED};
+use super::records::units_of;
 use formats::register::Counter;
 use formats::unit::{kind, DigestUnit};
 use formats::{Record, Stamp};
@@ -28,8 +28,6 @@ const JOBS_OF_1000: u16 = 8;
 const DIGESTS_OF_1000: u16 = 4;
 /// Below every version that is drawn: no tombstone goes.
 const FLOOR: u64 = 5;
-/// Times at which something may happen to the model between two stretches.
-const LIVES: u32 = 150;
 /// The owner's copies.
 const COPIES: [u8; 2] = [OTHER, THIRD];
 
@@ -249,12 +247,6 @@ fn named(record: Record) -> Record {
     }
 }
 
-fn units_of(record: &Record) -> Vec<u8> {
-    let mut units = [0; RECORD_UNITS_MAX * UNIT_SIZE];
-    let count = record.encode(&mut units);
-    units[..count * UNIT_SIZE].to_vec()
-}
-
 /// Copies become dirty, and the host hears of what was acknowledged.
 fn host_speaks(joined: &mut Joined, bench: &mut Bench) -> Result<()> {
     let mut windows = joined.windows.take().expect("windows");
@@ -300,12 +292,7 @@ pub(super) fn all_in_one_stream(bench: &mut Bench) -> Result<()> {
         (0..WINDOWS_CYCLES).try_for_each(|_| joined.cycle(bench, false))?;
         joined.drain(bench)?;
         joined.windows.as_mut().expect("windows").expect_done()?;
-        for _ in 0..LIVES {
-            joined.model.live_on(&mut joined.random);
-        }
-        told(&mut joined.model, &mut joined.sequences);
-        acknowledge(&mut joined.model, &joined.sequences);
-        joined.card.follow(bench, &joined.model, 0)?;
+        joined.live_on(bench)?;
     }
     let windows = joined.windows.as_ref().expect("windows");
     let requests: u32 = joined.outcomes.iter().sum();

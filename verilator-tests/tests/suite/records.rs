@@ -220,14 +220,17 @@ impl Model {
     }
 }
 
+/// The record's units.
+pub(super) fn units_of(record: &Record) -> Vec<u8> {
+    let mut units = vec![0; RECORD_UNITS_MAX * UNIT_SIZE];
+    let count = record.encode(&mut units);
+    units.truncate(count * UNIT_SIZE);
+    units
+}
+
 /// A frame of a member with these records.
 pub(super) fn frame_at(sender: u8, sequence: u64, records: &[Record]) -> Vec<u8> {
-    let mut units = Vec::new();
-    for record in records {
-        let mut scratch = [0; RECORD_UNITS_MAX * UNIT_SIZE];
-        let count = record.encode(&mut scratch);
-        units.extend_from_slice(&scratch[..count * UNIT_SIZE]);
-    }
+    let units: Vec<u8> = records.iter().flat_map(units_of).collect();
     frame_between([sender, MEMBER], sequence, records.len(), &units)
 }
 
