@@ -3,13 +3,15 @@
 //! Enters: a block. Leaves: text that Verilator, Yosys and Icarus Verilog read. What `rust-hdl` generates
 //! calls every top `top`, lists ports twice, and joins names by `$`, which bus models do not look for.
 
+use crate::places::places;
+use crate::split::split;
 use rust_hdl::prelude::{generate_verilog, Block};
 use std::collections::BTreeMap;
 
 /// What `rust-hdl` calls the top.
 const GENERATED_TOP: &str = "top";
 /// What it writes before a kernel.
-const GENERATED_KERNEL: &str = "// Update code";
+pub(crate) const GENERATED_KERNEL: &str = "// Update code";
 
 /// The Verilog of `block`, whose top is called `name`.
 ///
@@ -20,7 +22,7 @@ pub fn export(name: &str, block: &mut impl Block) -> String {
     block.connect_all();
     let findings = crate::lint::findings(name, block);
     assert!(findings.is_empty(), "Verilog would differ from the Rust:\n{}", findings.join("\n"));
-    let text = ansi(&renamed(name, &generate_verilog(block)));
+    let text = split(&places(&ansi(&renamed(name, &generate_verilog(block)))));
     format!("// Generated from rust-hdl: edit the block, not this file.\n{}", waived(&text))
 }
 
@@ -96,12 +98,12 @@ fn stay_apart<'a>(top: &str, names: impl Iterator<Item = &'a str>, flat: &BTreeM
 }
 
 /// Whether a word is a name of the design; system tasks and numbers are not.
-fn is_identifier(word: &str) -> bool {
+pub(crate) fn is_identifier(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
 }
 
 /// The text in pieces: comments, strings, numbers, identifiers, and each other character by itself.
-fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let first = rest.chars().next()?;
