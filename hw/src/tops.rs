@@ -162,6 +162,15 @@ mod tests {
     }
 
     #[test]
+    fn three_readers_accept_the_card_in_another_design() {
+        let text = format!("{}{}", include_str!("../examples/mirror.v"), verilog("card_128"));
+        // Several modules in one file, as a design has several files.
+        let text = format!("/* verilator lint_off DECLFILENAME */\n{text}");
+        crate::readers::check("mirror", &text);
+        crate::yosys::check("mirror", &text);
+    }
+
+    #[test]
     fn no_file_overwrites_another() {
         let names: BTreeSet<&str> = TOPS.iter().map(|top| top.name).collect();
         assert_eq!(names.len(), TOPS.len());
