@@ -14,7 +14,7 @@ fn failures(only: Option<&str>) -> Result<u32, String> {
         return Err(format!("no block `{}`", only.unwrap_or_default()));
     }
     let mut failures = 0;
-    println!("{:<36}{:<10}{:<9}{:>8}", "property", "block", "verdict", "seconds");
+    println!("{:<36}{:<18}{:<9}{:>8}", "property", "block", "verdict", "seconds");
     for subject in chosen {
         let circuit = subject.circuit(&(subject.text)())?;
         for (number, property) in circuit.properties.iter().enumerate() {
@@ -25,7 +25,7 @@ fn failures(only: Option<&str>) -> Result<u32, String> {
                 Verdict::Open => "OPEN",
             };
             failures += u32::from(verdict != Verdict::Proven);
-            println!("{property:<36}{:<10}{word:<9}{seconds:>8.2}", subject.name);
+            println!("{property:<36}{:<18}{word:<9}{seconds:>8.2}", subject.name);
         }
     }
     println!("{failures} failed");

@@ -3,7 +3,11 @@
 //! Enters: a block's text and a module of claims around it, in which each output is a property that fails.
 //! Yosys makes one circuit of gates of both; ABC looks for a run that raises an output, or for an invariant
 //! that excludes every such run (property-directed reachability). Registers of a block hold anything
-//! before the first clock, which is a reset. Blocks are narrow copies: few bits and places keep it quick.
+//! before the first clock, which is a reset. Blocks are narrow copies: few bits and places keep it quick. Of a
+//! card only the parts behind a port are there ([`card`]).
+
+mod card;
+mod table;
 
 use hw::csr::{Csr, Words};
 use hw::framer::OutBuffer;
@@ -19,43 +23,47 @@ const SECONDS_MAX: u32 = 60;
 
 /// A block and what is claimed of it.
 pub(crate) struct Subject {
-    /// Of the block; its modules' names begin so.
+    /// Of the block.
     pub(crate) name: &'static str,
     /// The block's text.
     pub(crate) text: fn() -> String,
     claims: &'static str,
+    /// Macros of the claims.
+    defines: &'static str,
+    /// Wires of the claims that nothing drives there, and those of the block that do.
+    looks: &'static [(&'static str, &'static str)],
+    /// What the names of the latter begin with.
+    at: &'static str,
+}
+
+const fn plain(name: &'static str, text: fn() -> String, claims: &'static str) -> Subject {
+    Subject { name, text, claims, defines: "", looks: &[], at: "" }
 }
 
 /// Every block of which something is proven.
-pub(crate) const SUBJECTS: [Subject; 7] = [
-    Subject {
-        name: "fifo",
-        text: || hw::export("fifo", &mut Fifo::<2, 2, 3>::default()),
-        claims: include_str!("fifo.v"),
-    },
-    Subject {
-        name: "skid",
-        text: || hw::export("skid", &mut SkidBuffer::<2>::default()),
-        claims: include_str!("skid.v"),
-    },
-    Subject {
-        name: "arbiter",
-        text: || hw::export("arbiter", &mut Arbiter::default()),
-        claims: include_str!("arbiter.v"),
-    },
-    Subject { name: "matrix", text: bodies, claims: include_str!("matrix.v") },
-    Subject { name: "csr", text: registers, claims: include_str!("csr.v") },
-    Subject {
-        name: "out_buffer",
-        text: || hw::export("out_buffer", &mut OutBuffer::<1, 8, 2>::default()),
-        claims: include_str!("out_buffer.v"),
-    },
-    Subject {
-        name: "pages",
-        text: || hw::export("pages", &mut Pages::<1, 2>::default()),
-        claims: include_str!("pages.v"),
-    },
-];
+pub(crate) const SUBJECTS: [Subject; 13] = {
+    let [frames_512, frames_256, frames_128] = card::FRAMES;
+    let [host, driver] = card::ANSWERS;
+    [
+        plain("fifo", || hw::export("fifo", &mut Fifo::<2, 2, 3>::default()), include_str!("fifo.v")),
+        plain("skid", || hw::export("skid", &mut SkidBuffer::<2>::default()), include_str!("skid.v")),
+        plain("arbiter", || hw::export("arbiter", &mut Arbiter::default()), include_str!("arbiter.v")),
+        plain("matrix", bodies, include_str!("matrix.v")),
+        plain("csr", registers, include_str!("csr.v")),
+        plain(
+            "out_buffer",
+            || hw::export("out_buffer", &mut OutBuffer::<1, 8, 2>::default()),
+            include_str!("out_buffer.v"),
+        ),
+        plain("pages", || hw::export("pages", &mut Pages::<1, 2>::default()), include_str!("pages.v")),
+        table::TAGS,
+        frames_512,
+        frames_256,
+        frames_128,
+        host,
+        driver,
+    ]
+};
 
 /// Both bodies of one matrix, each as a module. 13 inputs leave a byte that is not whole; Yosys takes
 /// 3 s for two bytes of tables, and had not finished six after 100 s.
@@ -110,17 +118,25 @@ impl Subject {
         let mut circuit = Circuit { folder, properties: Vec::new() };
         write(&circuit.folder.join("block.v"), text)?;
         write(&circuit.folder.join("claims.v"), self.claims)?;
-        // Values of registers before the first clock are struck out: a power-up may give anything.
+        let looks: String = self
+            .looks
+            .iter()
+            .map(|(to, from)| format!("connect -nounset -set {to} {}{from}; ", self.at))
+            .collect();
+        // Values of registers before the first clock are struck out, but for those of the claims: a power-up
+        // may give anything. So does what nothing drives.
         let script = format!(
-            "read_verilog block.v claims.v; hierarchy -check -top claims; proc; \
-             setattr -unset init {}*/w:*; flatten; opt; memory -nomap; memory_map; opt -full; techmap; \
-             opt -fast; dffunmap; aigmap; opt_clean; write_aiger -zinit -symbols circuit.aig",
-            self.name
+            "read_verilog -noblackbox {} block.v claims.v; hierarchy -check -top claims; proc; \
+             setattr -unset init */w:* claims/* %d; flatten; {looks}setundef -undriven -anyseq; \
+             opt_clean; opt; memory -nomap; memory_map; opt -full; techmap; opt -fast; \
+             setundef -undriven -anyseq; setundef -anyseq; dffunmap; aigmap; opt_clean; \
+             write_aiger -zinit -symbols circuit.aig",
+            self.defines
         );
         run("yosys", "yosys", &["-q", "-p", &script], &circuit.folder)?;
         let file = circuit.folder.join("circuit.aig");
         let bytes = std::fs::read(&file).map_err(|problem| format!("{}: {problem}", file.display()))?;
-        circuit.properties = output_names(&bytes);
+        circuit.properties = output_names(&bytes)?;
         Ok(circuit)
     }
 }
@@ -159,17 +175,24 @@ fn write(file: &Path, text: &str) -> Result<(), String> {
     std::fs::write(file, text).map_err(|problem| format!("{}: {problem}", file.display()))
 }
 
-/// Names of the outputs from the symbols behind the gates: `o0 name`.
-fn output_names(circuit: &[u8]) -> Vec<String> {
+/// Names of the outputs from the symbols behind the gates: `o0 name`, which Yosys sorts as words.
+fn output_names(circuit: &[u8]) -> Result<Vec<String>, String> {
     let text = String::from_utf8_lossy(circuit);
-    let mut names = Vec::new();
-    for line in text.lines() {
-        // A line of the gates' bytes may be anything, but hardly the next number in order.
-        if let Some(name) = line.strip_prefix(&format!("o{} ", names.len())) {
-            names.push(name.split(' ').next().unwrap_or_default().to_owned());
+    let mut lines = text.lines();
+    // `aig`, then numbers: variables, inputs, registers, outputs, gates.
+    let count = lines.next().and_then(|head| head.split(' ').nth(4)?.parse().ok());
+    let count: usize = count.ok_or("no head before the gates")?;
+    let mut names = vec![None; count];
+    for line in lines {
+        // A line of the gates' bytes may be anything, but hardly this.
+        let symbol = line.strip_prefix('o').and_then(|line| line.split_once(' '));
+        let Some((number, name)) = symbol else { continue };
+        if let Some(place) = number.parse().ok().and_then(|number: usize| names.get_mut(number)) {
+            *place = Some(name.split(' ').next().unwrap_or_default().to_owned());
         }
     }
-    names
+    let names: Option<Vec<String>> = names.into_iter().collect();
+    names.ok_or_else(|| "an output without a name".to_owned())
 }
 
 /// What the program wrote, or why it could not.
