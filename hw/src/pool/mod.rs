@@ -177,7 +177,6 @@ pub struct Pool<
     decides: Signal<Local, Bit>,
     accepts: Signal<Local, Bit>,
     opens: Signal<Local, Bit>,
-    refuses: Signal<Local, Bit>,
     goes_on: Signal<Local, Bit>,
     new_count: Signal<Local, Bits<24>>,
     new_slot: Signal<Local, Bits<F>>,
@@ -217,7 +216,8 @@ pub struct Pool<
     read_slot: DFF<Bits<F>>,
     level: DFF<Bits<F>>,
     any: DFF<Bit>,
-    slots_full: Signal<Local, Bit>,
+    next_level: Signal<Local, Bits<F>>,
+    slots_full: DFF<Bit>,
     head: DFF<Bit>,
     head_destination: DFF<Bits<D>>,
     head_page: DFF<Bits<P>>,
@@ -252,7 +252,12 @@ pub struct Pool<
     refusal_out: DFF<Bits<5>>,
     refusal_waits: Signal<Local, Bit>,
     misses: Signal<Local, Bit>,
-    told: DFF<Bit>,
+    told: Signal<Local, Bit>,
+    /// Of the decision of the clock before.
+    decided: DFF<Bit>,
+    fitted: DFF<Bit>,
+    could_go_on: DFF<Bit>,
+    could_open: DFF<Bit>,
     told_whom: DFF<Bits<D>>,
     told_tag: DFF<Bits<13>>,
     refused_now: DFF<Bit>,
@@ -285,13 +290,13 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
             job_room job_limit job_data job_destination job_tag clears clear_index opened granted
             closed tail_page tail_slot tail_count tail tail_units tail_records
             tail_next tail_full frames over_limit closes fits crosses needs_page may_go_on may_open decides accepts
-            opens refuses goes_on new_count new_slot pages links more_place more_page more_next more_goes
+            opens goes_on new_count new_slot pages links more_place more_page more_next more_goes
             place turn first_page second_page begins new_address block wanted turned_wanted lane_mask first_ok
             second_ok address address_behind behind_ok unit turned lane_ok lane_address lane order_destination order_page
-            frame_count write_slot read_slot level any slots_full head head_destination head_page head_slot
+            frame_count write_slot read_slot level next_level slots_full any head head_destination head_page head_slot
             head_moves head_skips from_order grants offered offer_destination offer_page offer_count offer_dropped leaves
             drops next_granted read_page read_place next_page read_sum read_address offset_1 offset_2 fetched frees freed_page refusals refusal_in refusal_out
-            refusal_waits misses told
+            refusal_waits misses told decided fitted could_go_on could_open
             told_whom told_tag refused_now
             refused_whom refused_what refusal
         }

@@ -10,9 +10,10 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         dff_setup!(self, clock, job_units, job_room, job_limit, job_data, job_destination, job_tag, clears);
         dff_setup!(self, clock, clear_index, more_place, more_page, more_next, more_goes, write_slot);
         dff_setup!(self, clock, offered, offer_destination, offer_page, offer_count, offer_dropped);
-        dff_setup!(self, clock, read_slot, level, any, head, head_destination, head_page, head_slot);
+        dff_setup!(self, clock, read_slot, level, slots_full, any, head, head_destination, head_page, head_slot);
         dff_setup!(self, clock, read_page, read_place, next_page, offset_1, offset_2, frees, freed_page);
-        dff_setup!(self, clock, refusal_in, refusal_out, told, told_whom, told_tag, refused_now, refused_whom, refused_what);
+        dff_setup!(self, clock, decided, fitted, could_go_on, could_open);
+        dff_setup!(self, clock, refusal_in, refusal_out, told_whom, told_tag, refused_now, refused_whom, refused_what);
         clock!(self, clock, queue_data, queue_units, queue_destination, queue_tag, opened);
         clock!(self, clock, granted, closed, tail_page);
         clock!(self, clock, tail_slot, tail_count, pages, links, order_destination, order_page);
@@ -101,7 +102,6 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         self.needs_page.next = !self.fits.val() | self.crosses.val();
         self.frames.next = self.opened.first_data.val() - self.granted.first_data.val();
         self.over_limit.next = self.frames.val().get_bit(self.count_top.val().index());
-        self.slots_full.next = self.level.q.val().all();
         // Last of all comes whether it fits: both answers are ready then.
         self.decides.next = self.job.q.val() & self.job_first.q.val();
         self.may_go_on.next =
@@ -109,12 +109,11 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         self.may_open.next = self.decides.val()
             & !self.clears.q.val()
             & self.pages.valid.val()
-            & !self.slots_full.val()
+            & !self.slots_full.q.val()
             & !self.over_limit.val();
         self.goes_on.next = self.fits.val() & self.may_go_on.val();
         self.opens.next = !self.fits.val() & self.may_open.val();
         self.accepts.next = self.goes_on.val() | self.opens.val();
-        self.refuses.next = self.decides.val() & !self.accepts.val();
         self.pages.reset.next = self.reset.val();
         self.pages.take.next = self.opens.val() | (self.goes_on.val() & self.crosses.val());
         self.pages.free.next = self.frees.q.val();
@@ -279,11 +278,14 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
             self.read_slot.d.next = self.read_slot.q.val() + 1;
         }
         // Whether the level moves is known last, which way before.
+        self.next_level.next = self.level.q.val() + 1;
         if self.opens.val() ^ self.from_order.val() ^ self.head_skips.val() {
-            self.level.d.next = self.level.q.val() + 1;
+            self.level.d.next = self.next_level.val();
+            self.slots_full.d.next = self.next_level.val().all();
             self.any.d.next = true;
             if self.head_moves.val() {
                 self.level.d.next = self.level.q.val() - 1;
+                self.slots_full.d.next = false;
                 self.any.d.next = self.level.q.val() != 1;
             }
         }
@@ -394,21 +396,29 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
         self.refusals.write_data.next =
             (bit_cast::<24, D>(self.push.destination.val()) << 13) | bit_cast::<24, 13>(self.push.tag.val());
         self.refusals.address.next = self.refusal_out.q.val();
+        // A clock later than the decision, which ends the longest path.
+        self.decided.d.next = self.decides.val();
+        self.fitted.d.next = self.fits.val();
+        self.could_go_on.d.next = self.may_go_on.val();
+        self.could_open.d.next = self.may_open.val();
+        self.told.next = self.decided.q.val() & !self.could_open.q.val();
+        if self.fitted.q.val() {
+            self.told.next = self.decided.q.val() & !self.could_go_on.q.val();
+        }
         self.refusal_waits.next = self.refusal_in.q.val() != self.refusal_out.q.val();
         if self.misses.val() {
             self.refusal_in.d.next = self.refusal_in.q.val() + 1;
         }
-        if self.refusal_waits.val() & !self.told.q.val() {
+        if self.refusal_waits.val() & !self.told.val() {
             self.refusal_out.d.next = self.refusal_out.q.val() + 1;
         }
-        self.told.d.next = self.refuses.val();
         self.told_whom.d.next = self.job_destination.q.val();
         self.told_tag.d.next = self.job_tag.q.val();
         self.refusal.next = self.refusals.data.val();
-        self.refused_now.d.next = self.told.q.val() | self.refusal_waits.val();
+        self.refused_now.d.next = self.told.val() | self.refusal_waits.val();
         self.refused_whom.d.next = bit_cast::<D, 24>(self.refusal.val() >> 13);
         self.refused_what.d.next = bit_cast::<13, 24>(self.refusal.val());
-        if self.told.q.val() {
+        if self.told.val() {
             self.refused_whom.d.next = self.told_whom.q.val();
             self.refused_what.d.next = self.told_tag.q.val();
         }
@@ -427,13 +437,14 @@ impl<const W: usize, const U: usize, const D: usize, const P: usize, const N: us
             self.write_slot.d.next = 0.into();
             self.read_slot.d.next = 0.into();
             self.level.d.next = 0.into();
+            self.slots_full.d.next = false;
             self.any.d.next = false;
             self.head.d.next = false;
             self.offered.d.next = false;
             self.frees.d.next = false;
             self.refusal_in.d.next = 0.into();
             self.refusal_out.d.next = 0.into();
-            self.told.d.next = false;
+            self.decided.d.next = false;
             self.refused_now.d.next = false;
         }
     }

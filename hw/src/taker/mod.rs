@@ -209,12 +209,17 @@ pub struct Taker<const S: usize, const P: usize> {
 
     // The walk.
     place: DFF<Bits<P>>,
+    next_place: Signal<Local, Bits<P>>,
     in_batch: DFF<Bits<5>>,
+    next_in_batch: Signal<Local, Bits<5>>,
+    /// The place is the last of its bucket or batch.
+    batch_ends: DFF<Bit>,
     walked: DFF<Bit>,
     frees: DFF<Bit>,
     frees_now: DFF<Bit>,
     gave_up: DFF<Bit>,
     on_way: DFF<Bits<7>>,
+    way_is_clear: DFF<Bit>,
     asks: Signal<Local, Bit>,
     request_place: Signal<Local, Bits<P>>,
     answer_wires: Wires<1296, 393>,
@@ -406,7 +411,7 @@ impl<const S: usize, const P: usize> Default for Taker<S, P> {
             digests_unproven digests_different tombstones_freed events_deferred event window unused told step bucket roles flags copies owner_is_peer same_term is_lower
             same_roles same_owner same_copy may_tell epochs epoch remembered next_clear clears is_ready
             memory is_current same_received same_marked receives is_marked remembers now_receives now_marked
-            keeps_mark mark_epoch place in_batch walked frees frees_now gave_up on_way asks request_place
+            keeps_mark mark_epoch place next_place in_batch next_in_batch batch_ends walked frees frees_now gave_up on_way way_is_clear asks request_place
             answer answered answer_found answer_freed answer_flags answer_bucket answer_audit answer_place
             gathers is_ours is_unpainted is_done_with holds found found_places held_in held_out held_last acted
             is_last_held sum count same_sum same_count is_whole is_equal verdict tells tells_what adopts

@@ -7,18 +7,18 @@ use rust_hdl::prelude::*;
 impl<const S: usize, const P: usize> Logic for Taker<S, P> {
     #[hdl_gen]
     fn update(&mut self) {
-        dff_setup!(self, clock, step, bucket, roles, flags);
-        dff_setup!(self, clock, copies, owner_is_peer, same_term, is_lower, same_roles, same_owner, epoch);
-        dff_setup!(self, clock, next_clear, is_ready, is_current, same_received, same_marked, place, in_batch);
-        dff_setup!(self, clock, walked, frees, frees_now, gave_up, on_way, answer, answered, answer_found);
-        dff_setup!(self, clock, answer_freed, answer_flags, answer_bucket, answer_audit, answer_place);
-        dff_setup!(self, clock, held_in, held_out, held_last, sum, count, same_sum, same_count, is_whole, outcome, left);
-        dff_setup!(self, clock, in_window, goes_on, run, run_first, run_count, event_pushed, event_kind);
-        dff_setup!(self, clock, event_state, event_bucket, event_count, has_room, patience, gives_up, wants, map_valid);
-        dff_setup!(self, clock, mark_valid, mark_set, mark_clear, copy_set, copy_clear, write_valid, sums_valid);
-        dff_setup!(self, clock, request_valid, request_named, request_ends, request_watches, request_frees);
-        dff_setup!(self, clock, request_way, request_id, request_held, is_done, refused_now, control_now);
-        dff_setup!(self, clock, malformed_now, equal_now, unproven_now, different_now, deferred_now, freed_now);
+        dff_setup!(self, clock, step, bucket, roles, flags, copies, owner_is_peer, same_term, is_lower, same_roles);
+        dff_setup!(self, clock, same_owner, epoch, next_clear, is_ready, is_current, same_received, same_marked);
+        dff_setup!(self, clock, place, in_batch, batch_ends, walked, frees, frees_now, gave_up, on_way, way_is_clear);
+        dff_setup!(self, clock, answer, answered, answer_found, answer_freed, answer_flags, answer_bucket);
+        dff_setup!(self, clock, answer_audit, answer_place, held_in, held_out, held_last, sum, count, same_sum);
+        dff_setup!(self, clock, same_count, is_whole, outcome, left, in_window, goes_on, run, run_first, run_count);
+        dff_setup!(self, clock, event_pushed, event_kind, event_state, event_bucket, event_count, has_room, patience);
+        dff_setup!(self, clock, gives_up, wants, map_valid, mark_valid, mark_set, mark_clear, copy_set, copy_clear);
+        dff_setup!(self, clock, write_valid, sums_valid, request_valid, request_named, request_ends, request_watches);
+        dff_setup!(self, clock, request_frees, request_way, request_id, request_held, is_done, refused_now);
+        dff_setup!(self, clock, control_now, malformed_now, equal_now, unproven_now, different_now, deferred_now);
+        dff_setup!(self, clock, freed_now);
         clock!(self, clock, epochs, remembered, found, found_places, events);
         for k in 0..2 {
             self.same_copy[k].clock.next = self.clock.val();
@@ -275,6 +275,8 @@ impl<const S: usize, const P: usize> Logic for Taker<S, P> {
         }
         if self.step.q.val() == self.step_decide.val() {
             self.place.d.next = 0.into();
+            self.in_batch.d.next = 0.into();
+            self.batch_ends.d.next = false;
             self.walked.d.next = false;
             self.on_way.d.next = 0.into();
             self.answer_place.d.next = 0.into();
@@ -320,19 +322,26 @@ impl<const S: usize, const P: usize> Logic for Taker<S, P> {
                 self.step.d.next = self.step_quiet.val();
             }
         }
+        self.next_place.next = self.place.q.val() + 1;
+        self.next_in_batch.next = self.in_batch.q.val() + 1;
         if self.step.q.val() == self.step_walk.val() {
             self.asks.next = true;
             self.request_valid.d.next = true;
             self.request_named.d.next = true;
             self.request_place.next = self.place.q.val();
-            self.place.d.next = self.place.q.val() + 1;
-            self.in_batch.d.next = self.in_batch.q.val() + 1;
+            self.place.d.next = self.next_place.val();
+            self.in_batch.d.next = self.next_in_batch.val();
+            self.batch_ends.d.next = self.next_place.val().all() | self.next_in_batch.val().all();
             self.walked.d.next = self.place.q.val().all();
-            if self.place.q.val().all() | self.in_batch.q.val().all() {
+            if self.batch_ends.q.val() {
                 self.step.d.next = self.step_gather.val();
             }
         }
-        if (self.step.q.val() == self.step_gather.val()) & !self.on_way.q.val().any() {
+        // Neither step asks anything, so that what was so a clock ago still is.
+        self.way_is_clear.d.next = ((self.step.q.val() == self.step_gather.val())
+            | (self.step.q.val() == self.step_settle.val()))
+            & !self.on_way.q.val().any();
+        if (self.step.q.val() == self.step_gather.val()) & self.way_is_clear.q.val() {
             self.step.d.next = self.step_settle.val();
             if self.held_in.q.val().any() {
                 self.step.d.next = self.step_act.val();
@@ -365,7 +374,7 @@ impl<const S: usize, const P: usize> Logic for Taker<S, P> {
                 }
             }
         }
-        if (self.step.q.val() == self.step_settle.val()) & !self.on_way.q.val().any() {
+        if (self.step.q.val() == self.step_settle.val()) & self.way_is_clear.q.val() {
             self.held_in.d.next = 0.into();
             self.held_out.d.next = 0.into();
             self.step.d.next = self.step_walk.val();
@@ -392,6 +401,8 @@ impl<const S: usize, const P: usize> Logic for Taker<S, P> {
         }
         if self.step.q.val() == self.step_match.val() {
             self.place.d.next = 0.into();
+            self.in_batch.d.next = 0.into();
+            self.batch_ends.d.next = false;
             self.walked.d.next = false;
             self.answer_place.d.next = 0.into();
             self.frees.d.next = true;

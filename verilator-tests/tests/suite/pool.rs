@@ -29,6 +29,9 @@ pub(crate) const PAGES: Block = Block {
     tests: &[Test { name: "taken and freed at random", seeds: 0..6, body: no_page_is_twice_or_lost }],
 };
 
+/// From the clock in which a page is free, if none was: those without a page.
+const PAGE_CYCLES_MAX: u64 = 2;
+
 macro_rules! pool {
     ($name:ident, $top:literal) => {
         pub(crate) const $name: Block = Block {
@@ -58,10 +61,14 @@ fn no_page_is_twice_or_lost(bench: &mut Bench) -> Result<()> {
     let free_page = bench.input::<u8>("free_page")?;
     let all = 1 << page.width();
     let mut held = Vec::new();
-    let mut chance = 128;
+    let (mut chance, mut without) = (128, 0);
     for cycle in 0..50_000 {
         if cycle % 200 == 0 {
             chance = bench.random().u8(..);
+        }
+        without = if valid.get() || held.len() == usize::from(all) { 0 } else { without + 1 };
+        if without > PAGE_CYCLES_MAX {
+            return Err(Error::Found("a page that nobody has stays away".into()));
         }
         let takes = valid.get() && bench.random().u8(..) <= chance;
         let frees = !held.is_empty() && bench.random().u8(..) > chance;
