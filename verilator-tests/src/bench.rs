@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 /// Bytes of the widest input.
 const INPUT_BYTES_MAX: usize = 1024;
-/// Cycles for which [`Bench::reset`] holds the reset.
-const RESET_CYCLES: u32 = 4;
+/// Cycles for which [`Bench::reset`] holds the reset at most. One must do.
+const RESET_CYCLES_MAX: u32 = 4;
 
 /// What drives or watches ports.
 pub trait Agent {
@@ -84,6 +84,8 @@ pub struct Bench {
     clock: Option<Input<bool>>,
     reset: Option<(Input<bool>, bool)>,
     cycle: u64,
+    /// Where a beginning ends.
+    end: u64,
     random: Rng,
     wave: Option<Wave>,
 }
@@ -110,13 +112,14 @@ impl Bench {
         if let Some(wave) = &wave {
             top.trace_to(&wave.path)?;
         }
-        let mut bench = Bench { top, clock, reset, cycle: 0, random: Rng::with_seed(seed), wave };
+        let mut bench =
+            Bench { top, clock, reset, cycle: 0, end: u64::MAX, random: Rng::with_seed(seed), wave };
         bench.reset()?;
         Ok(bench)
     }
 
-    /// Drives every input at random for so many cycles, then resets with all of them at zero: what comes
-    /// after must not depend on what was before.
+    /// Drives every input at random for so many cycles, and on under a reset of one cycle or a few: what
+    /// comes after, with all of them at zero, must not depend on what was before.
     pub fn upset(&mut self, cycles: u64) -> Result<()> {
         let own =
             |name: &str, port: &Option<Input<bool>>| port.as_ref().is_some_and(|port| port.name() == name);
@@ -124,33 +127,50 @@ impl Bench {
         let mut inputs = Vec::new();
         for port in self.top.ports().iter().filter(|port| port.direction == Direction::Input) {
             if !own(&port.name, &self.clock) && !own(&port.name, &reset) {
-                inputs.push(self.top.input::<[u8; INPUT_BYTES_MAX]>(&port.name)?);
+                inputs.push(self.top.input(&port.name)?);
             }
         }
+        let mut noise = Noise::new(inputs, self.random.fork());
         for _ in 0..cycles {
-            for input in &inputs {
-                input.set(noise(&mut self.random, input.width()));
-            }
-            self.cycle(&mut ())?;
+            self.cycle(&mut noise)?;
         }
-        inputs.iter().for_each(|input| input.set([0; INPUT_BYTES_MAX]));
-        self.reset()
+        self.reset_with(&mut noise)?;
+        noise.inputs.iter().for_each(|(input, _)| input.set([0; INPUT_BYTES_MAX]));
+        Ok(())
     }
 
-    /// Holds the reset for a few cycles. Inputs stay as they are driven.
+    /// Holds the reset for one cycle or a few. Inputs stay as they are driven.
     pub fn reset(&mut self) -> Result<()> {
+        self.reset_with(&mut ())
+    }
+
+    fn reset_with(&mut self, agents: &mut impl Agent) -> Result<()> {
         let Some((port, level)) = self.reset.clone() else { return Ok(()) };
         port.set(level);
-        for _ in 0..RESET_CYCLES {
-            self.cycle(&mut ())?;
+        for _ in 0..self.random.u32(1..=RESET_CYCLES_MAX) {
+            self.cycle(agents)?;
         }
         port.set(!level);
         Ok(())
     }
 
+    /// Plays a test for so many cycles at most; what it finds by then counts. Leaves the top busy.
+    pub fn begin(&mut self, cycles: u64, test: impl FnOnce(&mut Bench) -> Result<()>) -> Result<()> {
+        self.end = self.cycle + cycles;
+        let outcome = test(self);
+        self.end = u64::MAX;
+        match outcome {
+            Err(Error::Over) => Ok(()),
+            other => other,
+        }
+    }
+
     /// One cycle with these agents: one, or several as a tuple of references.
     #[inline]
     pub fn cycle(&mut self, agents: &mut impl Agent) -> Result<()> {
+        if self.cycle == self.end {
+            return Err(Error::Over);
+        }
         agents.drive();
         if let Some(clock) = &self.clock {
             clock.set(false);
@@ -225,6 +245,38 @@ impl Bench {
     /// Randomness of its own for an agent.
     pub fn fork_random(&mut self) -> Rng {
         self.random.fork()
+    }
+}
+
+/// How often, of 256 cycles, an input of one bit may be high under noise: rarely, so that something else goes
+/// on for long, evenly, or nearly always.
+const SHARES: [u8; 3] = [16, 128, 240];
+
+/// Any value on each input in each cycle; of a bit, with a share of its own.
+struct Noise {
+    inputs: Vec<(Input<[u8; INPUT_BYTES_MAX]>, u8)>,
+    random: Rng,
+}
+
+impl Noise {
+    fn new(inputs: Vec<Input<[u8; INPUT_BYTES_MAX]>>, mut random: Rng) -> Noise {
+        let inputs = inputs.into_iter().map(|input| (input, SHARES[random.usize(..SHARES.len())])).collect();
+        Noise { inputs, random }
+    }
+}
+
+impl Agent for Noise {
+    fn drive(&mut self) {
+        for (input, share) in &self.inputs {
+            let mut value = noise(&mut self.random, input.width());
+            if input.width() == 1 {
+                value[0] = u8::from(self.random.u8(..) < *share);
+            }
+            input.set(value);
+        }
+    }
+    fn sample(&mut self, _cycle: u64) -> Result<()> {
+        Ok(())
     }
 }
 

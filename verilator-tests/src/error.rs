@@ -93,6 +93,8 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A beginning had its cycles: not a fault, see [`Bench::begin`](crate::Bench::begin).
+    Over,
     /// A test's own finding.
     Found(String),
 }
@@ -134,6 +136,7 @@ impl fmt::Display for Error {
             Error::Violation { cycle, port, rule } => write!(f, "cycle {cycle}: {port}: {rule}"),
             Error::Timeout { what, cycles } => write!(f, "{what}: not after {cycles} cycles"),
             Error::Capture { path, reason } => write!(f, "{}: {reason}", path.display()),
+            Error::Over => f.write_str("the cycles of a beginning are over"),
             Error::Found(text) => f.write_str(text),
         }
     }

@@ -5,6 +5,7 @@ use formats::frame::{encode_header, split, Envelope, FrameError, FrameHeader};
 use formats::limits::*;
 use formats::register::Counter;
 use hw::ingress::header::FAULTS;
+use hw::ingress::store::FRAMES_MAX;
 use std::collections::{BTreeMap, VecDeque};
 use verilator_tests::{expect_same, Agent, Bench, Error, Port, Result};
 
@@ -281,6 +282,12 @@ fn sequences_rise(bench: &mut Bench) -> Result<()> {
     let outputs: Vec<_> = outputs.iter().map(|name| bench.port::<bool>(name)).collect::<Result<_>>()?;
     let missing = bench.port::<u64>("out_missing")?;
     expect_same("accepted behind a reset", outputs[2].get(), false)?;
+    for member in 0..MEMBERS_MAX as u64 {
+        sender.set(member);
+        bench.cycle(&mut ())?;
+        bench.cycle(&mut ())?;
+        expect_same("a sender known behind a reset", outputs[0].get(), false)?;
+    }
     let (mut peers, mut last) = (BTreeMap::new(), BTreeMap::new());
     let mut pipeline: VecDeque<Option<Token>> = VecDeque::from([None; 4]);
     for cycle in 0..CYCLES {
@@ -375,6 +382,9 @@ fn write_peers(
         write_session.set(false);
         peers.insert(sender, (is_known, session));
     }
+    // What stands there without a strobe is not written.
+    write_known.set(bench.random().bool());
+    number.set(bench.random().u64(..));
     for _ in 0..hw::ingress::peers::WRITE_LATENCY {
         bench.cycle(&mut ())?;
     }
@@ -398,6 +408,8 @@ fn frames_are_kept(bench: &mut Bench) -> Result<()> {
     let (mut length, mut limit, mut is_lost_rightly) = (1, usize::MAX, false);
     // No fewer than there are.
     let mut beats = 0;
+    // Frames that left, but are still being read behind.
+    let mut behind = 0;
     let mut cycle = 0;
     // In the end whatever is inside leaves.
     while cycle < CYCLES || !entering.is_empty() || !inside.is_empty() {
@@ -417,7 +429,12 @@ fn frames_are_kept(bench: &mut Bench) -> Result<()> {
         let is_end = taken && outputs[1].get();
         let ends = entering.len() + 1 == length;
         let is_beyond = entering.len() >= limit;
-        let shown = [is_valid, entering.is_empty(), ends, is_beyond, taken, is_end];
+        // At times so late that more frames come than may be inside and behind.
+        let frames = inside.len() + behind + usize::from(is_end);
+        let is_done = (is_end || behind > 0) && (cycle / 2_000 % 2 == 0 || random.u8(..) == 0);
+        behind = behind + usize::from(is_end) - usize::from(is_done);
+        is_lost_rightly |= is_valid && entering.is_empty() && frames >= FRAMES_MAX - 1;
+        let shown = [is_valid, entering.is_empty(), ends, is_beyond, taken, is_done];
         inputs.iter().zip(shown).for_each(|(input, value)| input.set(value));
         data.set(value);
         if taken {
@@ -454,6 +471,9 @@ fn frames_are_kept(bench: &mut Bench) -> Result<()> {
             expect_same("the last beat", Some(end), frame.last())?;
             expect_same("the first beats", Some(begin), frame.get(..begin.len()))?;
             expect_same("beats are missing", found.len() < frame.len(), is_lost)?;
+        }
+        if inside.len() + behind > FRAMES_MAX {
+            return Err(Error::Found("more frames than there may be".into()));
         }
     }
     Ok(())
