@@ -2,9 +2,9 @@
 //!
 //! Enters: a text. Leaves: every place where one token can be wrong the way people and generators get it
 //! wrong. A text with a mutation may not compile; one that compiles and passes every test shows a gap in
-//! the tests, or a part that cannot matter. What registers hold before the first reset is left alone, and
-//! so is the line with which a kernel lets a register keep its value: without it there is a latch, or nothing
-//! changes.
+//! the tests, or a part that cannot matter. What registers hold before the first reset is left alone, so is
+//! what is named `unused` or written for others than Verilator, and so is the line with which a kernel lets a
+//! register keep its value: without it there is a latch, or nothing changes.
 
 use std::ops::Range;
 
@@ -78,6 +78,9 @@ const OPERATORS: [(&str, &str); 16] = [
 /// What else is one token of several characters.
 const LONG: [&str; 9] = ["<<<", ">>>", "===", "!==", "+:", "-:", "~^", "^~", "**"];
 
+/// What takes values that nobody looks at.
+const UNUSED: &str = "unused";
+
 #[derive(Clone, Debug)]
 struct Token {
     range: Range<usize>,
@@ -99,7 +102,9 @@ pub fn all(text: &str) -> Vec<Mutation> {
             found.push(Mutation { kind, line: token.line, range, replacement: replacement.into() });
         };
         let here = word(index);
-        if statement.is_code() && index >= initial_end {
+        let target = text[statement.start..token.range.start].split_whitespace();
+        let is_unused = target.take(2).any(|word| word == UNUSED);
+        if statement.is_code() && index >= initial_end && !is_unused {
             let follows_value = index > 0 && ends_value(word(index - 1));
             match here {
                 "!" | "~" => push(Kind::Negation, token.range.clone(), ""),
@@ -248,10 +253,10 @@ fn other_number(token: &str) -> Option<String> {
     Some(format!("{rest}{:x}", digit ^ 1))
 }
 
-/// Tokens without comments, strings and attributes.
+/// Tokens without comments, strings, attributes, and what Verilator does not read.
 fn tokens(text: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
-    let (mut at, mut line) = (0, 1);
+    let (mut at, mut line, mut is_for_verilator) = (0, 1, false);
     while at < text.len() {
         let rest = &text[at..];
         let length = match rest.chars().next() {
@@ -262,7 +267,11 @@ fn tokens(text: &str) -> Vec<Token> {
                 rest.find("*)").map_or(rest.len(), |end| end + 2)
             }
             Some('"') => rest[1..].find('"').map_or(rest.len(), |end| end + 2),
-            Some('`') => rest.find('\n').unwrap_or(rest.len()),
+            Some('`') => {
+                let is_over = is_for_verilator && rest.starts_with("`else");
+                is_for_verilator = rest.starts_with("`ifdef VERILATOR");
+                rest.find(if is_over { "`endif" } else { "\n" }).unwrap_or(rest.len())
+            }
             _ => {
                 let length = token_length(rest);
                 tokens.push(Token { range: at..at + length, line });
@@ -301,8 +310,15 @@ module tiny #(parameter N = 4) (input wire clock, input wire [N-1:0] a, output r
     (* keep = 1 *) wire full = a <= limit;
     initial begin q = 4'h1; end
     initial q = 4'h2;
+    wire unused = &{1'b0, a};
+    `ifdef VERILATOR
+    wire here = a >= limit;
+    `else
+    wire there = a < limit;
+    `endif
     always @(*) begin
         r_d = r_q;
+        unused = 1'b0;
         q = 4'h0;
         if (!full & (a[(2)+:(2)] == 4'ha)) begin
             q = (a) + -1;
@@ -323,6 +339,7 @@ endmodule
         let expected = [
             (Kind::Number, "localparam limit = 4'd8; // not & here"),
             (Kind::Operator, "(* keep = 1 *) wire full = a < limit;"),
+            (Kind::Operator, "wire here = a > limit;"),
             (Kind::Assignment, ";"),
             (Kind::Number, "q = 4'h1;"),
             (Kind::Always, "if (1'b1) begin"),
