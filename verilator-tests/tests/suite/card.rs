@@ -1,5 +1,6 @@
 //! The card whole: registers, frames in, frames out, commands; and how many cycles it takes.
 
+use super::captures::captures_arrive;
 use super::engine::*;
 use super::host::{Host, Outcome, Roles};
 use super::joined::{acknowledge, settle_copies, told};
@@ -10,7 +11,7 @@ use formats::flow::{FlowKey, FlowRecord, Groups, Stamp};
 use formats::frame::split;
 use formats::limits::*;
 use formats::register::{self as reg, Counter};
-use formats::unit::{kind, Compact};
+use formats::unit::{kind, AckUnit, Compact, DigestUnit};
 use formats::{FlowId, Record};
 use hw::intake::source;
 use hw::layout;
@@ -54,14 +55,17 @@ pub(crate) const CARD_128: Block =
 const TESTS: &[Test] = &[
     Test { name: "commands out, records in", seeds: 0..2, body: card_agrees },
     Test { name: "cycles on an idle link", seeds: 0..1, body: cycles_on_an_idle_link },
+    Test { name: "interrupts", seeds: 0..1, body: interrupts_wait_for_the_driver },
+    Test { name: "captures", seeds: 0..1, body: captures_arrive },
 ];
 
-struct Rig {
-    host: Host,
+/// A card and its driver.
+pub(super) struct Rig {
+    pub(super) host: Host,
     lite: LiteMaster,
-    source: Source,
-    sink: Sink,
-    model: Model,
+    pub(super) source: Source,
+    pub(super) sink: Sink,
+    pub(super) model: Model,
     sequences: [u64; 3],
     /// Frames of the peer that went to the card: the model counts its own.
     frames_sent: u64,
@@ -69,7 +73,15 @@ struct Rig {
 }
 
 impl Rig {
+    /// With the roles and the clock of the model.
     fn new(bench: &mut Bench, taking: Stalls) -> Result<Rig> {
+        let mut rig = Rig::bare(bench, taking)?;
+        rig.follow(bench, (copy::DIRTY | copy::RENEWED) * 0x11)?;
+        Ok(rig)
+    }
+
+    /// Nobody has a role.
+    pub(super) fn bare(bench: &mut Bench, taking: Stalls) -> Result<Rig> {
         let mut random = bench.fork_random();
         let mut model = Model::with(&mut random, &[OTHER, THIRD]);
         let mut sequences = [0; 3];
@@ -83,7 +95,7 @@ impl Rig {
         Ok(rig)
     }
 
-    /// Registers, secret, paths, senders, roles: what a driver does.
+    /// Registers, secret, paths, senders: what a driver does.
     fn set_up(&mut self, bench: &mut Bench) -> Result<()> {
         let mut registers = vec![
             (reg::MEMBER, u32::from(MEMBER)),
@@ -98,9 +110,7 @@ impl Rig {
             registers.push((reg::SECRET + 4 * n as u32, u32::from_le_bytes(word.try_into().expect("four"))));
         }
         for (offset, value) in registers {
-            let answer =
-                self.lite.write(bench, &mut (&mut self.host, &mut self.sink), offset.into(), value.into())?;
-            expect_same("the answer of a register", answer, Response::Okay)?;
+            self.write(bench, offset, value)?;
         }
         let mut others = (&mut self.host, &mut self.source, &mut self.sink);
         bench.run_until(&mut others, READY_CYCLES, |(host, ..)| host.ready.get())?;
@@ -139,7 +149,7 @@ impl Rig {
             peer_valid.set(false);
             self.cycle(bench)?;
         }
-        self.follow(bench, (copy::DIRTY | copy::RENEWED) * 0x11)
+        Ok(())
     }
 
     /// Gives the card clock, audit and roles as the model has them.
@@ -165,16 +175,25 @@ impl Rig {
         bench.cycle(&mut (&mut self.host, &mut self.lite, &mut self.source, &mut self.sink))
     }
 
-    /// The value of a counter, as the driver reads it.
-    fn counter(&mut self, bench: &mut Bench, counter: Counter) -> Result<u64> {
-        let mut value = 0;
-        for half in [0, 1] {
-            let mut others = (&mut self.host, &mut self.source, &mut self.sink);
-            let (word, answer) = self.lite.read(bench, &mut others, (counter.offset() + 4 * half).into())?;
-            expect_same("the answer of a counter", answer, Response::Okay)?;
-            value |= word << (32 * half);
-        }
-        Ok(value)
+    /// Writes a register as the driver does.
+    pub(super) fn write(&mut self, bench: &mut Bench, offset: u32, value: u32) -> Result<()> {
+        let mut others = (&mut self.host, &mut self.source, &mut self.sink);
+        let answer = self.lite.write(bench, &mut others, offset.into(), value.into())?;
+        expect_same("the answer to a write", answer, Response::Okay)
+    }
+
+    /// Reads a register as the driver does.
+    pub(super) fn read(&mut self, bench: &mut Bench, offset: u32) -> Result<u64> {
+        let mut others = (&mut self.host, &mut self.source, &mut self.sink);
+        let (word, answer) = self.lite.read(bench, &mut others, offset.into())?;
+        expect_same("the answer to a read", answer, Response::Okay)?;
+        Ok(word)
+    }
+
+    /// The value of a counter.
+    pub(super) fn counter(&mut self, bench: &mut Bench, counter: Counter) -> Result<u64> {
+        let low = self.read(bench, counter.offset())?;
+        Ok(low | self.read(bench, counter.offset() + 4)? << 32)
     }
 
     /// Runs until nothing is on its way.
@@ -387,6 +406,42 @@ fn cycles_on_an_idle_link(bench: &mut Bench) -> Result<()> {
     }
     if over.max() > Some(RECORD_CYCLES_MAX + 1) {
         return Err(Error::Found(format!("the n-th record takes too long: {over}")));
+    }
+    Ok(())
+}
+
+/// Something for the host interrupts it if that is enabled, and until the driver says that it saw it.
+fn interrupts_wait_for_the_driver(bench: &mut Bench) -> Result<()> {
+    let mut rig = Rig::new(bench, Stalls::never())?;
+    let irq = bench.port::<bool>("irq")?;
+    let theirs = rig.model.flows.iter().map(|(id, _)| *id).find(|id| !rig.model.owns(*id));
+    let bucket = theirs.ok_or(Error::Found("no flow of the peer".into()))?.bucket();
+    let term = rig.model.engine.roles(bucket).term;
+    let digest = DigestUnit { bucket, term: term.0, ..DigestUnit::default() };
+    for (name, record) in [("host", Record::Ack(AckUnit::default())), ("event", Record::Digest(digest))] {
+        let waits = bench.port::<bool>(&format!("{name}_tvalid"))?;
+        let take = bench.input::<bool>(&format!("{name}_tready"))?;
+        expect_same("something for the host", waits.get(), false)?;
+        rig.send(&[record]);
+        rig.drain(bench)?;
+        expect_same("something for the host", waits.get(), true)?;
+        expect_same("an interrupt that is not enabled", irq.get(), false)?;
+        rig.write(bench, reg::INTERRUPT_ENABLE, 1)?;
+        rig.drain(bench)?;
+        expect_same("an interrupt", irq.get(), true)?;
+        rig.write(bench, reg::INTERRUPT_STATUS, 1)?;
+        rig.drain(bench)?;
+        expect_same("the interrupt while something waits", irq.get(), true)?;
+        take.set(true);
+        rig.drain(bench)?;
+        take.set(false);
+        expect_same("something for the host", waits.get(), false)?;
+        expect_same("the interrupt until it is seen", irq.get(), true)?;
+        expect_same("the status", rig.read(bench, reg::INTERRUPT_STATUS)?, 1)?;
+        rig.write(bench, reg::INTERRUPT_STATUS, 1)?;
+        rig.drain(bench)?;
+        expect_same("the interrupt behind all", irq.get(), false)?;
+        rig.write(bench, reg::INTERRUPT_ENABLE, 0)?;
     }
     Ok(())
 }

@@ -201,6 +201,11 @@ impl Model {
         engine
     }
 
+    /// What engines of this cluster have in common.
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
     pub(super) fn command(&mut self, command: &Command) {
         self.engine.command(self.now, command);
         self.drain();

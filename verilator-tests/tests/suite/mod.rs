@@ -1,10 +1,12 @@
 //! Every block with its tests: what the gate runs, the benches measure and mutations must not survive.
 //!
 //! A test returns what it finds (it does not panic) and ends by itself, whatever the block does. It finds a
-//! block whose registers started anywhere, that worked on noise, and was reset: a reset that is missing shows.
+//! block that worked on noise and was reset: a reset that is missing shows.
+//! So do several beginnings of the test before it, each cut off by the next reset while the block is busy.
 
 pub(crate) mod aligner;
 pub(crate) mod bucket_sums;
+mod captures;
 pub(crate) mod card;
 pub(crate) mod copier;
 mod copies;
@@ -70,6 +72,12 @@ pub(crate) fn top(name: &str) -> Design {
 
 /// Cycles of noise before a test.
 const UPSET_CYCLES: u64 = 100;
+
+/// Beginnings of a test before the whole.
+const BEGINNINGS: u32 = 8;
+/// Any of them is shorter than one of these powers of two, each as likely: some end while a block still clears
+/// itself, some late.
+const BEGINNING_BITS: std::ops::RangeInclusive<u32> = 4..=12;
 
 /// Every block.
 pub(crate) const BLOCKS: &[Block] = &[
@@ -164,6 +172,12 @@ impl Test {
     /// Runs it.
     pub(crate) fn run(&self, bench: &mut Bench) -> Result<()> {
         bench.upset(UPSET_CYCLES)?;
+        for _ in 0..BEGINNINGS {
+            let bits = bench.random().u32(BEGINNING_BITS);
+            let cycles = bench.random().u64(..1 << bits);
+            bench.begin(cycles, self.body)?;
+            bench.upset(0)?;
+        }
         (self.body)(bench)
     }
 }
