@@ -13,6 +13,9 @@ const RUNS: usize = 5;
 const CYCLES: u64 = 500_000;
 /// The same of a card.
 const CARD_CYCLES: u64 = 100_000;
+/// Words that stand for a card's registers, each as wide as an entry of its table.
+const WORDS: usize = 44;
+const WORD_BITS: usize = 1_296;
 /// Bytes of a frame of the stream bench: eight full beats and a part of one.
 const FRAME_BYTES: usize = 550;
 
@@ -83,6 +86,34 @@ fn blocks() -> Result<()> {
     Ok(())
 }
 
+/// What a card cannot be faster than: as many flip-flops as it has, with a choice and an exclusive or each, and
+/// nothing else.
+fn registers() -> Result<()> {
+    let mut text = format!(
+        "module registers(input clock, input [{0}:0] enable, output [{1}:0] out);\n",
+        WORDS - 1,
+        WORD_BITS - 1
+    );
+    text += &format!("reg [{}:0] e; always @(posedge clock) e <= enable;\n", WORDS - 1);
+    for word in 0..WORDS {
+        let (before, far) = ((word + WORDS - 1) % WORDS, (word + 7) % WORDS);
+        text += &format!("reg [{}:0] r{word};\n", WORD_BITS - 1);
+        text += &format!("always @(posedge clock) r{word} <= e[{word}] ? r{before} : (r{word} ^ r{far});\n");
+    }
+    text += "assign out = r0;\nendmodule\n";
+    let design = Design::new("registers", text).without_reset();
+    let mut bench = Bench::new(&design, &design.build()?, 1)?;
+    let enable = bench.input::<u64>("enable")?;
+    let name = format!("{} flip-flops, a choice and an exclusive or each", WORDS * WORD_BITS);
+    speed(&name, || {
+        for n in 0..CYCLES {
+            enable.set(n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - WORDS));
+            bench.cycle(&mut ())?;
+        }
+        Ok(CYCLES)
+    })
+}
+
 /// Cards under load: records of a peer and commands, whose cycles alone count.
 fn cards() -> Result<()> {
     for block in [suite::card::CARD_512, suite::card::CARD_128] {
@@ -138,6 +169,7 @@ fn builds() -> Result<()> {
 fn main() -> Result<()> {
     adder()?;
     slice()?;
+    registers()?;
     cards()?;
     blocks()?;
     builds()
