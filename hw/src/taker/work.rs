@@ -273,13 +273,16 @@ impl<const S: usize, const P: usize> Logic for Taker<S, P> {
         if self.step.q.val() == self.step_compare.val() {
             self.step.d.next = self.step_decide.val();
         }
-        if self.step.q.val() == self.step_decide.val() {
+        // A walk behind a decision or a digest begins with the first place.
+        if (self.step.q.val() == self.step_decide.val()) | (self.step.q.val() == self.step_match.val()) {
             self.place.d.next = 0.into();
             self.in_batch.d.next = 0.into();
             self.batch_ends.d.next = false;
             self.walked.d.next = false;
-            self.on_way.d.next = 0.into();
             self.answer_place.d.next = 0.into();
+        }
+        if self.step.q.val() == self.step_decide.val() {
+            self.on_way.d.next = 0.into();
             self.held_in.d.next = 0.into();
             self.held_out.d.next = 0.into();
             self.is_whole.d.next = self.receives.val();
@@ -400,11 +403,6 @@ impl<const S: usize, const P: usize> Logic for Taker<S, P> {
             }
         }
         if self.step.q.val() == self.step_match.val() {
-            self.place.d.next = 0.into();
-            self.in_batch.d.next = 0.into();
-            self.batch_ends.d.next = false;
-            self.walked.d.next = false;
-            self.answer_place.d.next = 0.into();
             self.frees.d.next = true;
             self.frees_now.d.next = false;
             self.step.d.next = self.step_verdict.val();
